@@ -1,0 +1,168 @@
+//! Which Lambda invocation a request belongs to.
+
+#[cfg(feature = "lambda")]
+use std::sync::Arc;
+
+/// The identity of one invocation, as audit lines carry it.
+#[derive(Debug)]
+pub(crate) struct Invocation {
+    pub(crate) request_id: Box<str>,
+    pub(crate) function_name: Box<str>,
+    pub(crate) function_version: Box<str>,
+    pub(crate) function_arn: Box<str>,
+    pub(crate) xray_trace_id: Option<Box<str>>,
+}
+
+/// The invocation that some code runs in, and how that is known.
+#[derive(Clone, Debug)]
+pub(crate) enum Context {
+    /// The task carries it.
+    #[cfg(feature = "lambda")]
+    Task(Arc<Invocation>),
+    /// The task does not, but the process handles one invocation at a time and this is the one.
+    #[cfg(feature = "lambda")]
+    Process(Arc<Invocation>),
+    /// There is none, or it cannot be told which.
+    Unknown,
+}
+
+impl Context {
+    pub(crate) fn invocation(&self) -> Option<&Invocation> {
+        match self {
+            #[cfg(feature = "lambda")]
+            Self::Task(invocation) | Self::Process(invocation) => Some(invocation),
+            Self::Unknown => None,
+        }
+    }
+
+    pub(crate) const fn source(&self) -> &'static str {
+        match self {
+            #[cfg(feature = "lambda")]
+            Self::Task(_) => "task",
+            #[cfg(feature = "lambda")]
+            Self::Process(_) => "process",
+            Self::Unknown => "none",
+        }
+    }
+}
+
+#[cfg(not(feature = "lambda"))]
+impl Context {
+    pub(crate) fn current() -> Self {
+        Self::Unknown
+    }
+}
+
+#[cfg(feature = "lambda")]
+pub use carried::{InInvocation, in_current_invocation};
+
+#[cfg(feature = "lambda")]
+mod carried {
+    use std::fmt;
+    use std::pin::Pin;
+    use std::sync::{PoisonError, RwLock};
+    use std::task::Poll;
+
+    use tokio::task::futures::TaskLocalFuture;
+
+    use super::{Arc, Context, Invocation};
+
+    tokio::task_local! {
+        static CARRIED: Context;
+    }
+
+    /// The one invocation of a process that handles one at a time.
+    static ONLY: RwLock<Option<Arc<Invocation>>> = RwLock::new(None);
+
+    impl Context {
+        pub(crate) fn current() -> Self {
+            CARRIED.try_with(Self::clone).unwrap_or_else(|_| {
+                let only = ONLY.read().unwrap_or_else(PoisonError::into_inner);
+                only.as_ref().map_or(Self::Unknown, |invocation| Self::Process(Arc::clone(invocation)))
+            })
+        }
+
+        /// Runs `call` with this context, for what a service does before it returns its future.
+        pub(crate) fn enter<R>(&self, call: impl FnOnce() -> R) -> R {
+            CARRIED.sync_scope(self.clone(), call)
+        }
+
+        pub(crate) fn carry<F: Future>(self, future: F) -> InInvocation<F> {
+            InInvocation { inner: CARRIED.scope(self, future) }
+        }
+    }
+
+    /// Makes an invocation the process's only one for as long as this lives.
+    #[derive(Debug)]
+    pub(crate) struct OnlyInvocation(Arc<Invocation>);
+
+    impl OnlyInvocation {
+        pub(crate) fn begin(invocation: Arc<Invocation>) -> Self {
+            *ONLY.write().unwrap_or_else(PoisonError::into_inner) = Some(Arc::clone(&invocation));
+            Self(invocation)
+        }
+    }
+
+    impl Drop for OnlyInvocation {
+        fn drop(&mut self) {
+            let mut only = ONLY.write().unwrap_or_else(PoisonError::into_inner);
+            if only.as_ref().is_some_and(|current| Arc::ptr_eq(current, &self.0)) {
+                *only = None;
+            }
+        }
+    }
+
+    /// Carries the invocation that the caller runs in along with a future, for a task of its own.
+    ///
+    /// Audit lines name the invocation by the task they are written in, and a task does not inherit it. In a process
+    /// that handles one invocation at a time a line from a bare `tokio::spawn` still finds it, marked
+    /// `"context_source":"process"`; with `run_concurrent` it carries no `requestId` at all. Wrapped in this function
+    /// it always does.
+    ///
+    /// The invocation is taken when this is called, not when the future is first polled.
+    ///
+    /// ```
+    /// use egress_guard::in_current_invocation;
+    ///
+    /// # async fn handler(http: reqwest::Client) -> Result<(), tokio::task::JoinError> {
+    /// let call = tokio::spawn(in_current_invocation(async move {
+    ///     http.get("https://api.example.com/").send().await
+    /// }));
+    /// # call.await?; Ok(())
+    /// # }
+    /// ```
+    pub fn in_current_invocation<F: Future>(future: F) -> InInvocation<F> {
+        let carried = match Context::current() {
+            // Taken here and handed on, it is the task's own.
+            Context::Process(invocation) => Context::Task(invocation),
+            other => other,
+        };
+        carried.carry(future)
+    }
+
+    pin_project_lite::pin_project! {
+        /// Future of [`in_current_invocation`].
+        #[must_use = "futures do nothing unless polled"]
+        pub struct InInvocation<F> {
+            #[pin]
+            inner: TaskLocalFuture<Context, F>,
+        }
+    }
+
+    impl<F: Future> Future for InInvocation<F> {
+        type Output = F::Output;
+
+        fn poll(self: Pin<&mut Self>, context: &mut std::task::Context<'_>) -> Poll<F::Output> {
+            self.project().inner.poll(context)
+        }
+    }
+
+    impl<F> fmt::Debug for InInvocation<F> {
+        fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            f.debug_struct("InInvocation").finish_non_exhaustive()
+        }
+    }
+}
+
+#[cfg(feature = "lambda")]
+pub(crate) use carried::OnlyInvocation;

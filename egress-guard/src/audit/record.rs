@@ -1,0 +1,107 @@
+//! What is recorded.
+
+use std::net::IpAddr;
+
+use serde::Serialize;
+
+use crate::destination::Host;
+
+/// The JSON Schema (2020-12) of an audit line.
+///
+/// ```
+/// let schema: serde_json::Value = serde_json::from_str(egress_guard::AUDIT_SCHEMA)?;
+/// assert_eq!(schema["title"], "egress-guard audit line");
+/// # Ok::<(), serde_json::Error>(())
+/// ```
+pub const AUDIT_SCHEMA: &str = include_str!("../../schema/audit.schema.json");
+
+/// One audit record: flat, and absent rather than null where something does not apply or is not known.
+///
+/// The fields are those of the audit line, under the same names, and are explained in its [schema](AUDIT_SCHEMA). No
+/// field ever holds a query, user information, a header or a body.
+#[derive(Clone, Debug, Serialize)]
+#[non_exhaustive]
+#[allow(missing_docs, reason = "the schema explains each field, and a test keeps the two together")]
+pub struct AuditRecord<'a> {
+    pub timestamp: String,
+    pub level: &'static str,
+    pub message: String,
+    #[serde(rename = "requestId", skip_serializing_if = "Option::is_none")]
+    pub request_id: Option<&'a str>,
+    pub event_type: AuditEvent,
+    pub schema: &'static str,
+    pub seq: u64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub exchange_id: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub action: Option<&'static str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub reason: Option<&'static str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub rule_id: Option<&'a str>,
+    pub policy_id: &'a str,
+    pub mode: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub rule_count: Option<usize>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub boundary: Option<&'static str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub client: Option<&'static str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub stage: Option<&'static str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub method: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub scheme: Option<&'static str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub host: Option<&'a Host>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub port: Option<u16>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub path: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub path_truncated: Option<bool>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub peer_ip: Option<IpAddr>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub peer_port: Option<u16>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub local_port: Option<u16>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub hop: Option<u32>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub outcome: Option<&'static str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub status: Option<u16>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub bytes_sent: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub bytes_received: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub duration_ms: Option<f64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub function_name: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub function_version: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub function_arn: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub xray_trace_id: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub context_source: Option<&'static str>,
+}
+
+/// What an audit record tells.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[non_exhaustive]
+pub enum AuditEvent {
+    /// `egress_posture`: a guard was made, and this is what is in force.
+    #[serde(rename = "egress_posture")]
+    Posture,
+    /// `egress_decision`: a request, name or connection was allowed or denied.
+    #[serde(rename = "egress_decision")]
+    Decision,
+    /// `egress_outcome`: what became of an allowed request.
+    #[serde(rename = "egress_outcome")]
+    Outcome,
+}

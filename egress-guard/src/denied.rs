@@ -1,0 +1,214 @@
+//! The error of a request that was denied.
+
+use std::error::Error;
+use std::fmt;
+
+use http::Method;
+
+use crate::decision::{Reason, Request};
+use crate::destination::{Host, InvalidDestination, Scheme};
+use crate::policy::{Policy, RuleId};
+
+/// A request that the policy does not allow. Nothing of it was sent.
+///
+/// Its `Display` is one sentence for the developer: what was asked, why it is denied, and what the policy's owner
+/// would have to add. It never lists what the policy allows, and repeats no query, header or body.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Denied {
+    reason: Reason,
+    rule: Option<RuleId>,
+    message: Box<str>,
+}
+
+impl Denied {
+    /// Why the request was denied.
+    #[must_use]
+    pub fn reason(&self) -> Reason {
+        self.reason
+    }
+
+    /// The deny rule that matched, where it was one.
+    #[must_use]
+    pub fn rule(&self) -> Option<&RuleId> {
+        self.rule.as_ref()
+    }
+
+    pub(crate) fn new(policy: &Policy, reason: Reason, rule: Option<RuleId>, request: &Request<'_>) -> Self {
+        let explanation = match rule.as_ref().and_then(|id| policy.rule(id)) {
+            Some(rule) => {
+                let reason = rule.reason.as_ref().map(|reason| format!(" ({reason})")).unwrap_or_default();
+                let owner = rule.owner.as_ref().map(|owner| format!("; ask {owner}")).unwrap_or_default();
+                format!("deny rule `{}` forbids it{reason}{owner}", rule.id)
+            }
+            None => explain(reason, request),
+        };
+        let message = format!("egress denied by policy `{}`: {}: {explanation} ({reason})", policy.name(), Asked(request));
+        Self { reason, rule, message: message.into() }
+    }
+
+    pub(crate) fn invalid(policy: &Policy, error: &InvalidDestination) -> Self {
+        Self::unread(policy, Reason::from(error), error)
+    }
+
+    pub(crate) fn connect_method(policy: &Policy) -> Self {
+        Self::unread(policy, Reason::ConnectMethod, &"CONNECT opens a tunnel in which nothing is checked")
+    }
+
+    fn unread(policy: &Policy, reason: Reason, explanation: &dyn fmt::Display) -> Self {
+        let message = format!("egress denied by policy `{}`: {explanation} ({reason})", policy.name());
+        Self { reason, rule: None, message: message.into() }
+    }
+}
+
+impl fmt::Display for Denied {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.message)
+    }
+}
+
+impl fmt::Debug for Denied {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Denied({self})")
+    }
+}
+
+impl Error for Denied {}
+
+/// Finds the denial that an error comes from, however deep in the chain of sources it stands.
+///
+/// ```no_run
+/// # async fn handler(http: reqwest::Client) {
+/// match http.get("https://not-listed.example/").send().await {
+///     Ok(response) => println!("{}", response.status()),
+///     Err(error) => match egress_guard::denied(&error) {
+///         Some(denied) => println!("not allowed: {}", denied.reason()),
+///         None => println!("failed: {error}"),
+///     },
+/// }
+/// # }
+/// ```
+#[must_use]
+pub fn denied<'e>(error: &'e (dyn Error + 'static)) -> Option<&'e Denied> {
+    let mut next = Some(error);
+    while let Some(error) = next {
+        if let Some(denied) = error.downcast_ref::<Denied>() {
+            return Some(denied);
+        }
+        // `io::Error::source` skips the error that it was made from.
+        let within = error.downcast_ref::<std::io::Error>().and_then(std::io::Error::get_ref);
+        next = within.map(|within| within as &(dyn Error + 'static)).or_else(|| error.source());
+    }
+    None
+}
+
+/// What a request asked for, as far as it was known.
+pub(crate) struct Asked<'a>(pub(crate) &'a Request<'a>);
+
+impl fmt::Display for Asked<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Request { host, scheme, port, method, path, peer } = self.0;
+        match (method, path, scheme) {
+            (Some(method), ..) => write!(f, "{} ", shortened(method.as_str(), 32))?,
+            (None, Some(_), _) => f.write_str("redirect to ")?,
+            (None, None, Some(_)) => f.write_str("connection to ")?,
+            (None, None, None) => f.write_str("name ")?,
+        }
+        if let Some(scheme) = scheme {
+            write!(f, "{scheme}://")?;
+        }
+        match host {
+            Host::Ip(ip) if ip.is_ipv6() => write!(f, "[{ip}]")?,
+            host => write!(f, "{host}")?,
+        }
+        if let Some(port) = port.filter(|port| scheme.map(Scheme::default_port) != Some(*port)) {
+            write!(f, ":{port}")?;
+        }
+        f.write_str(shortened(path.unwrap_or_default(), MAX_PATH))?;
+        match (host, peer) {
+            (Host::Name(_), Some(peer)) => write!(f, " at {peer}"),
+            _ => Ok(()),
+        }
+    }
+}
+
+/// How much of a path an error or an audit line repeats, in bytes.
+pub(crate) const MAX_PATH: usize = 1024;
+
+/// The beginning of a text, cut between characters.
+pub(crate) fn shortened(text: &str, max: usize) -> &str {
+    let end = (0..=max.min(text.len())).rev().find(|end| text.is_char_boundary(*end)).unwrap_or(0);
+    text.get(..end).unwrap_or_default()
+}
+
+fn explain(reason: Reason, request: &Request<'_>) -> String {
+    let Request { host, port, method, path, .. } = request;
+    match reason {
+        Reason::HostNotAllowed => {
+            format!("no rule allows this host; to allow it, add [[allow]] id = \"...\", hosts = [\"{host}\"]{}", rest(request))
+        }
+        Reason::IpLiteralNotAllowed => {
+            let length = if matches!(host, Host::Ip(ip) if ip.is_ipv6()) { 128 } else { 32 };
+            format!(
+                "no rule allows this IP address; use the name, or add [[allow]] id = \"...\", networks = [\"{host}/{length}\"]{}",
+                rest(request)
+            )
+        }
+        Reason::SchemeNotAllowed => {
+            "no rule for this host allows the scheme; use https, or add schemes = [\"http\"] to the host's rule".to_owned()
+        }
+        Reason::PortNotAllowed => {
+            let port = port.map(|port| port.to_string()).unwrap_or_default();
+            format!("no rule for this host allows the port; add ports = [{port}] to the host's rule")
+        }
+        Reason::MethodNotAllowed => {
+            let method = method.map(Method::as_str).unwrap_or_default();
+            format!("no rule for this host allows the method; add methods = [\"{}\"] to the host's rule", shortened(method, 32))
+        }
+        Reason::PathNotAllowed => {
+            let path = shortened(path.unwrap_or_default(), MAX_PATH);
+            format!("no rule for this host allows the path; add paths = [\"{path}\"] to the host's rule")
+        }
+        Reason::AddressNotAllowed => {
+            let class = request.peer.map(crate::policy::AddressClass::of);
+            let class = class.map(|class| format!("the address is {class}, and ")).unwrap_or_default();
+            format!(
+                "{class}the host's rule does not open it; if the name is meant to resolve there, \
+                 add the network to the rule's `addresses`"
+            )
+        }
+        Reason::AddressConflict => {
+            "another rule for the same host and port opens other addresses, and they share connections; \
+             give both rules the same `addresses`"
+                .to_owned()
+        }
+        Reason::AmbiguousPath => {
+            "the path has a `//`, `;`, `\\`, %2e, %2f or %5c, which servers read differently, and a rule depends on the \
+             path; send it without"
+                .to_owned()
+        }
+        Reason::AuditFailed => "the audit line could not be written, and what is not recorded is not sent".to_owned(),
+        Reason::HostHeader => "the Host header is doubled or names another place than the URL; remove it".to_owned(),
+        Reason::NoPeerAddress => "the connection has no IP address; a unix socket cannot be guarded".to_owned(),
+        Reason::ProxyHeader => "it carries a header meant for a proxy; remove it".to_owned(),
+        Reason::ProxiedConnection => "the connection leads to a proxy that the policy does not know".to_owned(),
+        Reason::TransferEncodingHeader => "Transfer-Encoding is the HTTP client's to set; remove the header".to_owned(),
+        Reason::UnsupportedVersion => "HTTP/3 connections are not guarded; use HTTP/2 or HTTP/1.1".to_owned(),
+        Reason::UpgradeHeader => "after an Upgrade nothing would be checked; remove the header".to_owned(),
+        Reason::ConnectMethod | Reason::DeniedByRule | Reason::InvalidDestination | Reason::NotNormalized | Reason::UserInfo => reason.to_string(),
+    }
+}
+
+/// The other keys that a new rule for this request needs.
+fn rest(request: &Request<'_>) -> String {
+    let mut keys = String::new();
+    if request.scheme == Some(Scheme::Http) {
+        keys.push_str(", schemes = [\"http\"]");
+    }
+    if let Some(port) = request.port.filter(|port| request.scheme.map(Scheme::default_port) != Some(*port)) {
+        keys.push_str(&format!(", ports = [{port}]"));
+    }
+    if let Some(method) = request.method {
+        keys.push_str(&format!(", methods = [\"{}\"]", shortened(method.as_str(), 32)));
+    }
+    keys
+}

@@ -1,0 +1,406 @@
+//! Where a request wants to go, in one normal form.
+//!
+//! This is the only place in the crate that reads a URL. Everything behind it compares scheme, host, port and path
+//! that are already lower case, IDNA-encoded, free of user information, and spelled exactly as they will be dialled.
+
+use std::fmt;
+use std::net::{IpAddr, Ipv6Addr};
+use std::str::FromStr;
+
+use http::Uri;
+use url::Url;
+
+/// The scheme, host, port and path of a request, in normal form.
+///
+/// Names are lower case and ASCII (IDNA, UTS #46), without the trailing dot; addresses are parsed; the port is always
+/// present; the path is as it will be sent. Query and fragment are not kept: no rule reads them and no audit line
+/// repeats them.
+///
+/// ```
+/// use egress_guard::Destination;
+///
+/// let destination: Destination = "https://API.Example.com./v1/orders?key=secret".parse()?;
+/// assert_eq!(destination.to_string(), "https://api.example.com/v1/orders");
+/// assert_eq!(destination.port(), 443);
+///
+/// assert!("https://user:password@api.example.com/".parse::<Destination>().is_err());
+/// # Ok::<(), egress_guard::InvalidDestination>(())
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Destination {
+    scheme: Scheme,
+    host: Host,
+    port: u16,
+    path: Box<str>,
+}
+
+impl Destination {
+    /// Reads a parsed URL.
+    ///
+    /// # Errors
+    ///
+    /// When the scheme is neither `http` nor `https`, the URL carries user information, the host is missing or no
+    /// valid name, or the port is 0.
+    pub fn from_url(url: &Url) -> Result<Self, InvalidDestination> {
+        let scheme = Scheme::from_str(url.scheme())?;
+        if !url.username().is_empty() || url.password().is_some() {
+            return Err(InvalidDestination::new(Fault::UserInfo));
+        }
+        let host = match url.host() {
+            Some(url::Host::Domain(name)) => Host::from_normal_name(name)?,
+            Some(url::Host::Ipv4(ip)) => Host::Ip(ip.into()),
+            Some(url::Host::Ipv6(ip)) => Host::Ip(ip.into()),
+            None => return Err(InvalidDestination::new(Fault::NoHost)),
+        };
+        let port = url.port().unwrap_or(scheme.default_port());
+        if port == 0 {
+            return Err(InvalidDestination::new(Fault::PortZero));
+        }
+        Ok(Self { scheme, host, port, path: url.path().into() })
+    }
+
+    /// Reads an [`http::Uri`], as hyper clients take it.
+    ///
+    /// # Errors
+    ///
+    /// As [`from_url`](Self::from_url), and also when the URI is not spelled in normal form. hyper dials and sends a
+    /// `Uri` as it is written, so `http://127.1/` and `/a/../b` would reach another place than the one checked.
+    pub fn from_uri(uri: &Uri) -> Result<Self, InvalidDestination> {
+        let Some(authority) = uri.authority() else { return Err(InvalidDestination::new(Fault::NoHost)) };
+        if authority.as_str().contains('@') {
+            return Err(InvalidDestination::new(Fault::UserInfo));
+        }
+        let read: Self = uri.to_string().parse()?;
+        let raw_host = authority.host();
+        let same_host = match &read.host {
+            Host::Name(name) => raw_host.strip_suffix('.').unwrap_or(raw_host).eq_ignore_ascii_case(name),
+            Host::Ip(IpAddr::V4(ip)) => raw_host == ip.to_string(),
+            Host::Ip(IpAddr::V6(ip)) => {
+                let bare = raw_host.strip_prefix('[').and_then(|host| host.strip_suffix(']'));
+                bare.and_then(|host| host.parse::<Ipv6Addr>().ok()) == Some(*ip)
+            }
+        };
+        let same_port = uri.port_u16().unwrap_or(read.scheme.default_port()) == read.port;
+        if same_host && same_port && uri.path() == &*read.path {
+            Ok(read)
+        } else {
+            Err(InvalidDestination::new(Fault::NotNormal { normal: read.to_string() }))
+        }
+    }
+
+    /// The scheme, `http` or `https`.
+    #[must_use]
+    pub fn scheme(&self) -> Scheme {
+        self.scheme
+    }
+
+    /// The host: a name, or an IP address written in the URL.
+    #[must_use]
+    pub fn host(&self) -> &Host {
+        &self.host
+    }
+
+    /// The port, the scheme's own where the URL names none.
+    #[must_use]
+    pub fn port(&self) -> u16 {
+        self.port
+    }
+
+    /// The path, as it is sent, without the query.
+    #[must_use]
+    pub fn path(&self) -> &str {
+        &self.path
+    }
+
+    /// Whether a `Host` header says the same host and port as this destination.
+    pub(crate) fn is_named_by_host_header(&self, value: &str) -> bool {
+        // Anything but a bare authority (a path, user information, a query) would let the URL parser read less than
+        // what is sent.
+        if value.contains(['/', '\\', '@', '?', '#']) || value.chars().any(|c| c.is_whitespace() || c.is_control()) {
+            return false;
+        }
+        format!("{}://{value}/", self.scheme)
+            .parse::<Self>()
+            .is_ok_and(|named| named.host == self.host && named.port == self.port)
+    }
+}
+
+/// The URL without its query, for a person or an audit line.
+impl fmt::Display for Destination {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}://{}", self.scheme, UrlHost(&self.host))?;
+        if self.port != self.scheme.default_port() {
+            write!(f, ":{}", self.port)?;
+        }
+        f.write_str(&self.path)
+    }
+}
+
+impl FromStr for Destination {
+    type Err = InvalidDestination;
+
+    fn from_str(text: &str) -> Result<Self, InvalidDestination> {
+        let url = Url::parse(text).map_err(|error| InvalidDestination::new(Fault::Url(error)))?;
+        Self::from_url(&url)
+    }
+}
+
+/// The scheme of a destination.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[allow(clippy::exhaustive_enums, reason = "the two schemes of HTTP; a third would be another protocol")]
+pub enum Scheme {
+    /// Plain HTTP, port 80 by default.
+    Http,
+    /// HTTP over TLS, port 443 by default.
+    Https,
+}
+
+impl Scheme {
+    /// The port that the scheme implies (RFC 9110, section 4.2).
+    #[must_use]
+    pub const fn default_port(self) -> u16 {
+        match self {
+            Self::Http => 80,
+            Self::Https => 443,
+        }
+    }
+
+    /// The scheme as it is written in a URL.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Http => "http",
+            Self::Https => "https",
+        }
+    }
+}
+
+impl fmt::Display for Scheme {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+impl FromStr for Scheme {
+    type Err = InvalidDestination;
+
+    fn from_str(text: &str) -> Result<Self, InvalidDestination> {
+        match text {
+            "http" => Ok(Self::Http),
+            "https" => Ok(Self::Https),
+            other => Err(InvalidDestination::new(Fault::Scheme(other.into()))),
+        }
+    }
+}
+
+/// The host of a destination: a name, or an IP address written as such.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[allow(clippy::exhaustive_enums, reason = "RFC 3986 knows no third kind that can be dialled")]
+pub enum Host {
+    /// A name in normal form: lower case, IDNA-encoded, without the trailing dot.
+    Name(Box<str>),
+    /// An IP address.
+    Ip(IpAddr),
+}
+
+impl Host {
+    /// A name that the URL parser, or the policy reader, has already lowered and IDNA-encoded.
+    pub(crate) fn from_normal_name(name: &str) -> Result<Self, InvalidDestination> {
+        let name = name.strip_suffix('.').unwrap_or(name);
+        // The URL standard lets more through than DNS carries: empty labels, `*`, quotes. None of it can be a host.
+        let label_is_valid = |label: &str| {
+            (1..=63).contains(&label.len())
+                && label.bytes().all(|b| matches!(b, b'a'..=b'z' | b'0'..=b'9' | b'-' | b'_'))
+        };
+        if name.len() <= 253 && name.split('.').all(label_is_valid) {
+            Ok(Self::Name(name.into()))
+        } else {
+            Err(InvalidDestination::new(Fault::Name(name.into())))
+        }
+    }
+
+    /// Reads a host as a resolver is given it, or as it stands in a URL.
+    pub(crate) fn parse(text: &str) -> Result<Self, InvalidDestination> {
+        match url::Host::parse(text) {
+            Ok(url::Host::Domain(name)) => Self::from_normal_name(&name),
+            Ok(url::Host::Ipv4(ip)) => Ok(Self::Ip(ip.into())),
+            Ok(url::Host::Ipv6(ip)) => Ok(Self::Ip(ip.into())),
+            Err(error) => Err(InvalidDestination::new(Fault::Url(error))),
+        }
+    }
+}
+
+/// The name, or the address without brackets.
+impl fmt::Display for Host {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Name(name) => f.write_str(name),
+            Self::Ip(ip) => ip.fmt(f),
+        }
+    }
+}
+
+/// As it is displayed.
+impl serde::Serialize for Host {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
+/// A host as it stands in a URL: IPv6 in brackets.
+struct UrlHost<'a>(&'a Host);
+
+impl fmt::Display for UrlHost<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.0 {
+            Host::Ip(IpAddr::V6(ip)) => write!(f, "[{ip}]"),
+            other => other.fmt(f),
+        }
+    }
+}
+
+/// A URL that names no place an HTTP request can go to, or hides which.
+///
+/// The text never repeats user information or a query.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{0}")]
+pub struct InvalidDestination(Fault);
+
+impl InvalidDestination {
+    fn new(fault: Fault) -> Self {
+        Self(fault)
+    }
+
+    pub(crate) fn fault(&self) -> &Fault {
+        &self.0
+    }
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub(crate) enum Fault {
+    #[error("the URL cannot be read: {0}")]
+    Url(url::ParseError),
+    #[error("the scheme {:?} is neither http nor https", excerpt(.0))]
+    Scheme(Box<str>),
+    #[error("the URL carries user information; send it in an Authorization header")]
+    UserInfo,
+    #[error("the URL names no host")]
+    NoHost,
+    #[error("{:?} is no valid host name: labels are 1 to 63 of a-z, 0-9, `-` and `_`, 253 characters in all", excerpt(.0))]
+    Name(Box<str>),
+    #[error("port 0 cannot be connected to")]
+    PortZero,
+    #[error("the URL is not spelled in normal form and would be sent as it is; write {normal}")]
+    NotNormal { normal: String },
+}
+
+/// The first 64 characters; the caller prints them with `{:?}`, which escapes what a log must not carry.
+fn excerpt(text: &str) -> String {
+    text.chars().take(64).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn urls_are_read_into_one_normal_form() {
+        let cases = [
+            ("https://api.example.com", "https://api.example.com/"),
+            ("HTTPS://API.EXAMPLE.COM:443/A", "https://api.example.com/A"),
+            ("http://api.example.com.:80/", "http://api.example.com/"),
+            ("http://api.example.com:443/", "http://api.example.com:443/"),
+            ("https://b\u{fc}cher.example/", "https://xn--bcher-kva.example/"),
+            ("http://2130706433/", "http://127.0.0.1/"),
+            ("http://0x7f.1/", "http://127.0.0.1/"),
+            ("http://0177.0.0.1/", "http://127.0.0.1/"),
+            ("http://127.1./", "http://127.0.0.1/"),
+            ("http://[::FFFF:127.0.0.1]:8080/", "http://[::ffff:127.0.0.1]:8080/"),
+            ("http:\\\\api.example.com\\v1", "http://api.example.com/v1"),
+            ("http:api.example.com", "http://api.example.com/"),
+            ("http://api.example.com/a/../b?q=1#f", "http://api.example.com/b"),
+        ];
+        for (text, expected) in cases {
+            let read = text.parse::<Destination>().map(|destination| destination.to_string());
+            assert_eq!(read.as_deref(), Ok(expected), "{text}");
+        }
+    }
+
+    #[test]
+    fn urls_that_hide_or_lack_a_place_are_refused() {
+        let cases = [
+            "ftp://example.com/",
+            "file:///etc/passwd",
+            "data:,x",
+            "https://user@example.com/",
+            "https://:password@example.com/",
+            "https://example.com:0/",
+            "https://a..example.com/",
+            "https://.example.com/",
+            "https://*.example.com/",
+            "https://example.com../",
+            "https://a'b.example.com/",
+            "https:///",
+            "/relative",
+            "",
+        ];
+        for text in cases {
+            assert!(text.parse::<Destination>().is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_uri_must_be_spelled_as_it_was_checked() {
+        let cases = [
+            ("http://api.example.com/v1?x=../", true),
+            ("http://API.example.com./v1", true),
+            ("http://127.0.0.1:8080/", true),
+            ("http://[::1]/", true),
+            ("http://[0:0:0:0:0:0:0:1]/", true),
+            ("http://2130706433/", false),
+            ("http://0x7f.1/", false),
+            ("http://127.1/", false),
+            ("http://0/", false),
+            ("http://0177.0.0.1/", false),
+            ("http://api.example.com/admin/../ok", false),
+            ("http://api.example.com/%2e%2e/ok", false),
+            ("http://user@api.example.com/", false),
+            ("http://@api.example.com/", false),
+            ("/origin-form", false),
+            ("*", false),
+            ("api.example.com:443", false),
+        ];
+        for (text, expected) in cases {
+            let uri: Uri = text.parse().unwrap();
+            assert_eq!(Destination::from_uri(&uri).is_ok(), expected, "{text}");
+        }
+    }
+
+    #[test]
+    fn a_host_header_must_say_the_same_host_and_port() {
+        let destination: Destination = "https://api.example.com/".parse().unwrap();
+        for same in ["api.example.com", "API.example.com", "api.example.com:443", "api.example.com."] {
+            assert!(destination.is_named_by_host_header(same), "{same}");
+        }
+        for other in [
+            "evil.test",
+            "api.example.com:8443",
+            "api.example.com@evil.test",
+            "evil.test/@api.example.com",
+            "api.example.com/",
+            "api.example.com ",
+            "api.example.com\\",
+            "",
+        ] {
+            assert!(!destination.is_named_by_host_header(other), "{other}");
+        }
+    }
+
+    #[test]
+    fn errors_never_repeat_secrets() {
+        for text in ["https://user:S3CRET@example.com/?k=S3CRET", "gopher://example.com/?k=S3CRET"] {
+            let error = text.parse::<Destination>().unwrap_err();
+            assert!(!format!("{error} {error:?}").contains("S3CRET"), "{error:?}");
+        }
+    }
+}

@@ -1,0 +1,33 @@
+//! Where the guard meets the clients: one file or folder for each.
+
+mod body;
+#[cfg(feature = "lambda")]
+mod lambda;
+#[cfg(feature = "reqwest")]
+mod reqwest;
+mod tower;
+
+use crate::guard::Peer;
+
+pub use body::AuditBody;
+#[cfg(feature = "lambda")]
+pub use lambda::{LambdaLayer, LambdaService};
+#[cfg(feature = "reqwest")]
+pub use reqwest::{Client, ClientError, ClientOptions, RequestBuilder};
+pub use tower::{GuardLayer, GuardService, ResponseFuture};
+
+type BoxError = Box<dyn std::error::Error + Send + Sync>;
+
+/// The connection that a response came over, where its client tells.
+fn peer_of(extensions: &http::Extensions) -> Option<Peer> {
+    #[cfg(feature = "reqwest")]
+    {
+        let info = extensions.get::<hyper_util::client::legacy::connect::HttpInfo>()?;
+        Some(Peer { remote: info.remote_addr(), local: info.local_addr() })
+    }
+    #[cfg(not(feature = "reqwest"))]
+    {
+        let _ = extensions;
+        None
+    }
+}

@@ -1,0 +1,157 @@
+//! The full client: each request, and each redirect before it is followed, is decided and recorded.
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::Instant;
+
+use ::reqwest::{Body, IntoUrl, Request, Response, ResponseBuilderExt};
+use http::header::{self, HeaderMap, HeaderName, HeaderValue};
+use http::Method;
+use url::Position;
+
+use super::super::{AuditBody, peer_of};
+use super::error::ClientError;
+use super::options::TooManyRedirects;
+use super::redirect::Trail;
+use super::request::RequestBuilder;
+use crate::destination::Destination;
+use crate::guard::{Attempt, Exchange, Guard, Outcome, REQWEST};
+
+/// A guarded HTTP client, used as `reqwest::Client` is; made by [`Guard::client`].
+///
+/// Cheap to clone; clones share connections. Responses are [`reqwest::Response`](::reqwest::Response)s.
+#[derive(Clone)]
+pub struct Client {
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    guard: Guard,
+    http: ::reqwest::Client,
+    max_redirects: u32,
+    default_headers: HeaderMap,
+    builder_headers: Vec<HeaderName>,
+}
+
+impl Client {
+    pub(super) fn new(
+        guard: Guard,
+        http: ::reqwest::Client,
+        max_redirects: u32,
+        default_headers: HeaderMap,
+        builder_headers: Vec<HeaderName>,
+    ) -> Self {
+        Self { inner: Arc::new(Inner { guard, http, max_redirects, default_headers, builder_headers }) }
+    }
+
+    /// Begins a `GET` request.
+    pub fn get(&self, url: impl IntoUrl) -> RequestBuilder {
+        self.request(Method::GET, url)
+    }
+
+    /// Begins a `POST` request.
+    pub fn post(&self, url: impl IntoUrl) -> RequestBuilder {
+        self.request(Method::POST, url)
+    }
+
+    /// Begins a `PUT` request.
+    pub fn put(&self, url: impl IntoUrl) -> RequestBuilder {
+        self.request(Method::PUT, url)
+    }
+
+    /// Begins a `PATCH` request.
+    pub fn patch(&self, url: impl IntoUrl) -> RequestBuilder {
+        self.request(Method::PATCH, url)
+    }
+
+    /// Begins a `DELETE` request.
+    pub fn delete(&self, url: impl IntoUrl) -> RequestBuilder {
+        self.request(Method::DELETE, url)
+    }
+
+    /// Begins a `HEAD` request.
+    pub fn head(&self, url: impl IntoUrl) -> RequestBuilder {
+        self.request(Method::HEAD, url)
+    }
+
+    /// Begins a request.
+    pub fn request(&self, method: Method, url: impl IntoUrl) -> RequestBuilder {
+        RequestBuilder::new(self.clone(), self.inner.http.request(method, url))
+    }
+
+    /// Sends a request, as built by [`RequestBuilder::build`] or by reqwest itself.
+    ///
+    /// # Errors
+    ///
+    /// When the request or a redirect is denied, when there are too many redirects, and as
+    /// [`reqwest::Client::execute`](::reqwest::Client::execute).
+    pub async fn execute(&self, mut request: Request) -> Result<Response, ClientError> {
+        let inner = &*self.inner;
+        for (name, value) in &inner.default_headers {
+            if !request.headers().contains_key(name) {
+                request.headers_mut().insert(name, value.clone());
+            }
+        }
+        let deadline = request.timeout().map(|timeout| Instant::now() + *timeout);
+        let mut trail = Trail::of(&request);
+        for hop in 0..=inner.max_redirects {
+            *request.timeout_mut() = deadline.map(|deadline| deadline.saturating_duration_since(Instant::now()));
+            let (response, exchange) = inner.send(request, hop).await?;
+            let next = if inner.max_redirects == 0 { None } else { trail.follow(&response, &inner.builder_headers) };
+            let Some(next) = next else { return Ok(audited(response, exchange)) };
+            exchange.settle(Outcome::Redirected, None);
+            request = next;
+        }
+        Err(TooManyRedirects(inner.max_redirects).into())
+    }
+}
+
+impl Inner {
+    async fn send(&self, mut request: Request, hop: u32) -> Result<(Response, Exchange), ClientError> {
+        let mut exchange = self.guard.admit(&Attempt {
+            client: REQWEST,
+            method: request.method(),
+            destination: Destination::from_url(request.url()),
+            headers: request.headers(),
+            version: request.version(),
+            hop: Some(hop),
+            body_length: request.body().map_or(Some(0), |body| body.as_bytes().map(|bytes| bytes.len() as u64)),
+        })?;
+        pin_host(&mut request);
+        match self.http.execute(request).await {
+            Ok(response) => {
+                exchange.responded(response.status(), peer_of(response.extensions()));
+                Ok((response, exchange))
+            }
+            Err(error) => {
+                exchange.settle(Outcome::of_error(&error), None);
+                Err(error.into())
+            }
+        }
+    }
+}
+
+/// Sets `Host` to what the URL says, so that a default header of the builder finds the place taken.
+fn pin_host(request: &mut Request) {
+    let authority = &request.url()[Position::BeforeHost..Position::AfterPort];
+    if let Ok(host) = HeaderValue::from_str(authority) {
+        request.headers_mut().insert(header::HOST, host);
+    }
+}
+
+/// The response with a body that records the outcome.
+fn audited(response: Response, exchange: Exchange) -> Response {
+    let url = response.url().clone();
+    let (mut parts, body) = http::Response::<Body>::from(response).into_parts();
+    // The extension that `Response::url` reads is private to reqwest; only its builder makes one.
+    if let Ok(marked) = http::Response::builder().url(url).body(()) {
+        parts.extensions.extend(marked.into_parts().0.extensions);
+    }
+    Response::from(http::Response::from_parts(parts, Body::wrap(AuditBody::new(body, exchange))))
+}
+
+impl fmt::Debug for Client {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Client").field("guard", &self.inner.guard).finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,200 @@
+//! What a guarded client is made from, and how.
+
+use std::fmt;
+use std::sync::Arc;
+
+use ::reqwest::ClientBuilder;
+use ::reqwest::dns::Resolve;
+use ::reqwest::redirect;
+use http::HeaderMap;
+
+use super::client::Client;
+use super::connector::ConnectLayer;
+use super::redirect::builder_default_headers;
+use super::resolver::{GuardedResolver, SystemResolver};
+use crate::decision::Request;
+use crate::destination::Destination;
+use crate::guard::{Guard, Stage};
+
+/// A [`reqwest::ClientBuilder`](::reqwest::ClientBuilder), with what the guard must be told because a builder cannot
+/// be asked.
+///
+/// The guard's hooks replace a resolver and a redirect policy that the builder already has; state them here instead.
+/// Everything else the builder sets stays: timeouts, certificates, cookies, compression, pool settings.
+///
+/// ```
+/// use egress_guard::{ClientOptions, Guard, MemorySink, Policy};
+///
+/// let guard = Guard::new(Policy::builder("orders").build()?, MemorySink::new());
+/// let options = ClientOptions::from(reqwest::Client::builder()).max_redirects(0);
+/// let http = guard.client(options)?;
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[must_use = "pass the options to `Guard::client` or `Guard::reqwest`"]
+pub struct ClientOptions {
+    builder: ClientBuilder,
+    resolver: Arc<dyn Resolve>,
+    max_redirects: u32,
+    default_headers: HeaderMap,
+}
+
+impl From<ClientBuilder> for ClientOptions {
+    fn from(builder: ClientBuilder) -> Self {
+        Self { builder, resolver: Arc::new(SystemResolver), max_redirects: 10, default_headers: HeaderMap::new() }
+    }
+}
+
+impl ClientOptions {
+    /// Looks names up with this resolver instead of the system's. Its answers are checked like any other.
+    pub fn resolver(self, resolver: impl Resolve + 'static) -> Self {
+        Self { resolver: Arc::new(resolver), ..self }
+    }
+
+    /// How many redirects are followed before the request fails, 10 by default; with 0 the redirect is the response.
+    pub fn max_redirects(self, max_redirects: u32) -> Self {
+        Self { max_redirects, ..self }
+    }
+
+    /// Headers for every request that does not set them itself.
+    ///
+    /// Prefer this to [`ClientBuilder::default_headers`] for whatever is secret: [`Client`] takes these off a request
+    /// that a redirect leads to another origin. The builder's own it can only blank there, see
+    /// [`Guard::client`](crate::Guard::client).
+    pub fn default_headers(self, default_headers: HeaderMap) -> Self {
+        Self { default_headers, ..self }
+    }
+}
+
+impl fmt::Debug for ClientOptions {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ClientOptions").field("max_redirects", &self.max_redirects).finish_non_exhaustive()
+    }
+}
+
+impl Guard {
+    /// A client that decides and records every request, and every redirect before it is followed.
+    ///
+    /// It checks at three places. *Request*: method, URL and headers against the policy, each redirect like a request
+    /// of its own; CONNECT, `Upgrade`, user information, a foreign or doubled `Host`, `Transfer-Encoding`, proxy
+    /// headers and HTTP/3 are always denied. *Name*: a name that no rule lists is not looked up, and an address that no
+    /// rule opens is not dialled. *Connection*: the scheme, port and address really connected to, before a byte of
+    /// HTTP is sent.
+    ///
+    /// What the builder says about proxies (the environment's too), redirects, DNS, `Referer` and accepting invalid
+    /// certificates is overruled. `resolve` overrides and unix sockets cannot be taken out of a builder; a connection
+    /// over them is denied.
+    ///
+    /// When a redirect leads to another origin, only headers that cannot be secret go along, and what was dropped
+    /// once stays dropped. Default headers set on the builder cannot be dropped; they are sent blank there. A timeout
+    /// set on the builder holds for each redirect alone, one set on a request for all together.
+    ///
+    /// # What it does not see
+    ///
+    /// A retry policy of the builder ([`ClientBuilder::retry`]) sends the same request again to the same destination,
+    /// without an audit line of its own. Retry above the client instead.
+    ///
+    /// # Errors
+    ///
+    /// As [`ClientBuilder::build`].
+    ///
+    /// ```
+    /// use egress_guard::{Guard, MemorySink, Policy, Rule};
+    ///
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let policy = Policy::builder("orders").allow(Rule::new("payments").hosts(["api.payments.example"])).build()?;
+    /// let guard = Guard::new(policy, MemorySink::new());
+    /// let http = guard.client(reqwest::Client::builder())?;
+    ///
+    /// let error = http.get("https://not-listed.example/").send().await.unwrap_err();
+    /// assert_eq!(error.denied().unwrap().reason().as_str(), "host-not-allowed");
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn client(&self, options: impl Into<ClientOptions>) -> Result<Client, ::reqwest::Error> {
+        let ClientOptions { builder, resolver, max_redirects, default_headers } = options.into();
+        let builder_headers = builder_default_headers(&builder);
+        let inner = self.hooked(builder, resolver, redirect::Policy::none(), false).build()?;
+        Ok(Client::new(self.clone(), inner, max_redirects, default_headers, builder_headers))
+    }
+
+    /// An ordinary [`reqwest::Client`](::reqwest::Client) that reaches only allowed destinations, for crates that take
+    /// one.
+    ///
+    /// It checks the name, the connection, and the destination of every redirect it follows, and records each of these
+    /// decisions. A request that no rule could allow at its scheme, host, port and address never gets a connection.
+    ///
+    /// # What it does not see
+    ///
+    /// reqwest has no hook for the request itself, so these are open towards allowed destinations; use
+    /// [`client`](Self::client) where they matter:
+    ///
+    /// * methods, and the path of the first request: a rule with `methods` or `paths` is held to its hosts and ports
+    ///   only;
+    /// * the headers: a foreign or doubled `Host`, `Upgrade`, `Transfer-Encoding`, and the method CONNECT;
+    /// * a request over a connection that is already open leaves no line of its own;
+    /// * on a redirect, what reqwest sends: an explicit `Host` and custom headers go along, and reqwest 0.13.5 sends
+    ///   `Authorization` again to a foreign host that redirects to itself.
+    ///
+    /// # Errors
+    ///
+    /// As [`ClientBuilder::build`].
+    ///
+    /// ```
+    /// # use egress_guard::{Guard, MemorySink, Policy};
+    /// # let guard = Guard::new(Policy::builder("orders").build()?, MemorySink::new());
+    /// let http: reqwest::Client = guard.reqwest(reqwest::Client::builder())?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn reqwest(&self, options: impl Into<ClientOptions>) -> Result<::reqwest::Client, ::reqwest::Error> {
+        let ClientOptions { builder, resolver, max_redirects, default_headers } = options.into();
+        let builder = builder.default_headers(default_headers);
+        self.hooked(builder, resolver, self.redirect_policy(max_redirects), true).build()
+    }
+
+    /// Every hook at once. A builder that has them is built at once and never handed out: each could be undone.
+    fn hooked(
+        &self,
+        builder: ClientBuilder,
+        resolver: Arc<dyn Resolve>,
+        redirects: redirect::Policy,
+        record_connections: bool,
+    ) -> ClientBuilder {
+        builder
+            .no_proxy()
+            .referer(false)
+            .tls_danger_accept_invalid_certs(false)
+            .tls_danger_accept_invalid_hostnames(false)
+            .tls_info(true)
+            .redirect(redirects)
+            .dns_resolver(GuardedResolver::new(self.clone(), resolver))
+            // The last layer added is the outermost: it sees the connection as it will be used.
+            .connector_layer(ConnectLayer::new(self.clone(), record_connections))
+    }
+
+    fn redirect_policy(&self, max_redirects: u32) -> redirect::Policy {
+        let guard = self.clone();
+        redirect::Policy::custom(move |attempt| {
+            let hops = u32::try_from(attempt.previous().len()).unwrap_or(u32::MAX);
+            if max_redirects == 0 {
+                return attempt.stop();
+            }
+            if hops > max_redirects {
+                return attempt.error(TooManyRedirects(max_redirects));
+            }
+            let allowed = match Destination::from_url(attempt.url()) {
+                Ok(destination) => guard.judge(Stage::Redirect, &Request::to(&destination), None, true),
+                Err(error) => Err(guard.refuse_unread(Stage::Redirect, &error)),
+            };
+            match allowed {
+                Ok(()) => attempt.follow(),
+                Err(denied) => attempt.error(denied),
+            }
+        })
+    }
+}
+
+/// More redirects than the client follows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("more than {0} redirects")]
+pub(super) struct TooManyRedirects(pub(super) u32);

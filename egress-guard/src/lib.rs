@@ -1,0 +1,75 @@
+//! An allowlist and an audit line for every outbound HTTP request of an AWS Lambda function.
+//!
+//! A Lambda function can reach any address on the Internet unless something stops it. A VPC stops it from the outside,
+//! by IP address. This crate does it from the inside, where the method, the URL, the name, the resolved address and the
+//! invocation are all known: each request of a guarded client is decided by a [`Policy`] before it leaves, denied
+//! unless a rule allows it, and recorded in a line of its own.
+//!
+//! ```no_run
+//! use egress_guard::{Guard, JsonLines, Policy};
+//! use lambda_runtime::{Error, LambdaEvent, Runtime, service_fn};
+//! use serde_json::Value;
+//!
+//! # #[cfg(all(feature = "reqwest", feature = "lambda"))]
+//! # #[tokio::main(flavor = "current_thread")]
+//! # async fn main() -> Result<(), Error> {
+//! let policy = Policy::from_file("/opt/egress-guard/policy.toml")?;
+//! let guard = Guard::new(policy, JsonLines::stdout());
+//! let http = guard.client(reqwest::Client::builder())?;
+//!
+//! let handler = service_fn(|event: LambdaEvent<Value>| async {
+//!     let url = event.payload["url"].as_str().unwrap_or_default().to_owned();
+//!     let response = http.get(url).send().await?;
+//!     Ok::<_, Error>(response.status().as_u16())
+//! });
+//! Runtime::new(handler).layer(guard.lambda_layer()).run().await
+//! # }
+//! # #[cfg(not(all(feature = "reqwest", feature = "lambda")))]
+//! # fn main() {}
+//! ```
+//!
+//! # What it is not
+//!
+//! A sandbox. It guards the clients that are made by a [`Guard`]. Another client, a raw socket, a subprocess or a
+//! dependency with a client of its own passes it by. Security Groups, Network Firewall and DNS Firewall cover those,
+//! and a VPC Flow Log that no audit line explains shows them.
+//!
+//! # The parts
+//!
+//! * [`Policy`] and [`Rule`]: what is allowed. [`Policy::decide`] answers a [`Request`] with a [`Decision`], and is
+//!   pure: no I/O, no clock.
+//! * [`Guard`]: a policy in force. It wraps clients: `client` and `reqwest` (feature `reqwest`),
+//!   [`layer`](Guard::layer) for tower stacks; and `lambda_layer` (feature `lambda`) names the invocation.
+//! * [`AuditSink`]: who hears of it. [`JsonLines`] for CloudWatch, [`MemorySink`] for tests, `TracingSink` (feature
+//!   `tracing`) as a bridge. [`AUDIT_SCHEMA`] describes a line.
+//! * [`Denied`]: the error of a denied request, with a [`Reason`]; [`denied()`] finds it in any chain of errors.
+//!
+//! # Features
+//!
+//! `reqwest` and `lambda` are on by default. A feature adds API and changes none. `reqwest` leaves the choice of TLS
+//! library and cryptography to the features of the application's own reqwest dependency, whose defaults do.
+
+#[cfg(feature = "tracing")]
+pub use audit::TracingSink;
+pub use audit::{AUDIT_SCHEMA, AuditEvent, AuditRecord, AuditSink, JsonLines, MemorySink};
+#[cfg(feature = "lambda")]
+pub use audit::{InInvocation, in_current_invocation};
+pub use decision::{Decision, Reason, Request};
+pub use denied::{Denied, denied};
+pub use destination::{Destination, Host, InvalidDestination, Scheme};
+pub use enforce::{AuditBody, GuardLayer, GuardService, ResponseFuture};
+#[cfg(feature = "reqwest")]
+pub use enforce::{Client, ClientError, ClientOptions, RequestBuilder};
+#[cfg(feature = "lambda")]
+pub use enforce::{LambdaLayer, LambdaService};
+pub use guard::Guard;
+pub use policy::{AddressClass, Policy, PolicyBuilder, PolicyError, PolicyFault, Rule, RuleId};
+
+// In this order each uses only those before it.
+mod destination;
+mod policy;
+mod decision;
+mod denied;
+mod audit;
+mod guard;
+mod enforce;

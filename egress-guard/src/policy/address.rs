@@ -1,0 +1,237 @@
+//! What kind of place an IP address is, by the IANA special-purpose registries.
+//!
+//! Sources: the IANA IPv4 and IPv6 Special-Purpose Address Registries, the IPv4 and IPv6 multicast ranges, and the
+//! IPv6 global unicast range `2000::/3` outside of which nothing is public. A test compares the tables with a copy of
+//! the registries.
+
+use std::fmt;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+
+use ipnet::{IpNet, Ipv4Net, Ipv6Net};
+
+use AddressClass as Class;
+
+/// What kind of place an IP address is.
+///
+/// ```
+/// use egress_guard::AddressClass;
+///
+/// let class = |ip: &str| ip.parse().map(AddressClass::of);
+/// assert_eq!(class("203.0.114.1")?, AddressClass::Public);
+/// assert_eq!(class("10.1.2.3")?, AddressClass::PrivateUse);
+/// // The address inside an IPv4-mapped, NAT64, 6to4 or Teredo address counts.
+/// assert_eq!(class("::ffff:10.1.2.3")?, AddressClass::PrivateUse);
+/// assert_eq!(class("64:ff9b::169.254.169.254")?, AddressClass::CloudMetadata);
+/// # Ok::<(), std::net::AddrParseError>(())
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum AddressClass {
+    /// Globally reachable unicast.
+    Public,
+    /// Private-use (RFC 1918) and unique-local (RFC 4193): what `addresses = ["private"]` opens.
+    PrivateUse,
+    /// The instance or container metadata service of a cloud, whatever range it stands in.
+    CloudMetadata,
+    /// This host itself (RFC 1122, RFC 4291).
+    Loopback,
+    /// The local link (RFC 3927, RFC 4291).
+    LinkLocal,
+    /// Shared address space of carriers (RFC 6598).
+    SharedAddressSpace,
+    /// Groups, not hosts (RFC 5771, RFC 4291).
+    Multicast,
+    /// "This network" and the unspecified address, which many systems dial as loopback (RFC 791, RFC 4291).
+    Unspecified,
+    /// An IPv6 form that carries an IPv4 address over a translator or tunnel (RFC 8215, RFC 3056, RFC 4380, RFC 6145).
+    Transition,
+    /// Every other special purpose, and all that is not assigned: documentation, benchmarking, discard-only, reserved.
+    Reserved,
+}
+
+impl AddressClass {
+    /// The class of an address, embedded IPv4 addresses unwrapped first.
+    #[must_use]
+    pub fn of(ip: IpAddr) -> Self {
+        match ip.to_canonical() {
+            IpAddr::V4(ip) => class_v4(ip),
+            IpAddr::V6(ip) => class_v6(ip),
+        }
+    }
+
+    /// The class as errors name it: kebab-case, after the registry.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Public => "public",
+            Self::PrivateUse => "private-use",
+            Self::CloudMetadata => "cloud-metadata",
+            Self::Loopback => "loopback",
+            Self::LinkLocal => "link-local",
+            Self::SharedAddressSpace => "shared-address-space",
+            Self::Multicast => "multicast",
+            Self::Unspecified => "unspecified",
+            Self::Transition => "transition",
+            Self::Reserved => "reserved",
+        }
+    }
+}
+
+impl fmt::Display for AddressClass {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+/// Whether an allowed network opens an address that lies in it.
+///
+/// A public address is opened by any network around it. A special-purpose one only by a network that lies within the
+/// same special-purpose block, so that `0.0.0.0/0` never means `127.0.0.1`; and a cloud's metadata service only by
+/// its own single-address network.
+pub(crate) fn network_opens(network: IpNet, ip: IpAddr) -> bool {
+    let ip = ip.to_canonical();
+    network.contains(&ip)
+        && match AddressClass::of(ip) {
+            Class::Public => true,
+            Class::CloudMetadata => network.prefix_len() == network.max_prefix_len(),
+            _ => special_blocks(ip).any(|block| block.contains(&network)),
+        }
+}
+
+/// Every address that a packet to `ip` may end up at: itself, and the IPv4 addresses that it carries.
+pub(crate) fn reachable_through(ip: IpAddr) -> impl Iterator<Item = IpAddr> {
+    let ip = ip.to_canonical();
+    let embedded = match ip {
+        IpAddr::V4(_) => [None; 2],
+        IpAddr::V6(ip) => embedded_v4(ip),
+    };
+    std::iter::once(ip).chain(embedded.into_iter().flatten().map(IpAddr::V4))
+}
+
+fn class_v4(ip: Ipv4Addr) -> Class {
+    if METADATA_V4.contains(&ip) {
+        return Class::CloudMetadata;
+    }
+    BLOCKS_V4.iter().find(|(block, _)| block.contains(&ip)).map_or(Class::Public, |(_, class)| *class)
+}
+
+fn class_v6(ip: Ipv6Addr) -> Class {
+    if METADATA_V6.contains(&ip) {
+        return Class::CloudMetadata;
+    }
+    let own = BLOCKS_V6.iter().find(|(block, _)| block.contains(&ip)).map(|(_, class)| *class);
+    // A translated or tunnelled packet arrives at the IPv4 address, so a special one there decides.
+    let embedded = embedded_v4(ip).into_iter().flatten().map(class_v4).find(|class| *class != Class::Public);
+    match (own, embedded) {
+        (Some(Class::Transition) | None, Some(inner)) => inner,
+        (Some(own), _) => own,
+        (None, None) if NAT64.contains(&ip) || GLOBAL_UNICAST.contains(&ip) => Class::Public,
+        (None, None) => Class::Reserved,
+    }
+}
+
+fn special_blocks(ip: IpAddr) -> impl Iterator<Item = IpNet> {
+    let v4 = BLOCKS_V4.iter().map(|(block, class)| (IpNet::V4(*block), *class));
+    let v6 = BLOCKS_V6.iter().map(|(block, class)| (IpNet::V6(*block), *class));
+    let nat64 = std::iter::once((IpNet::V6(NAT64), Class::Transition));
+    v4.chain(v6)
+        .chain(nat64)
+        .filter(move |(block, class)| *class != Class::Public && block.contains(&ip))
+        .map(|(block, _)| block)
+}
+
+/// The IPv4 addresses inside an IPv6 address: two for local NAT64, whose operator chooses where they stand.
+fn embedded_v4(ip: Ipv6Addr) -> [Option<Ipv4Addr>; 2] {
+    let [a, b, c, d, e, _, g, h] = ip.segments();
+    let from = |high: u16, low: u16| Ipv4Addr::from(u32::from(high) << 16 | u32::from(low));
+    match (a, b, c) {
+        // RFC 4291: IPv4-compatible; :: and ::1 are addresses of their own.
+        (0, 0, 0) if ip.octets().starts_with(&[0; 12]) && !ip.is_unspecified() && !ip.is_loopback() => [Some(from(g, h)), None],
+        // RFC 6145: IPv4-translated.
+        (0, 0, 0) if (d, e) == (0, 0xffff) => [Some(from(g, h)), None],
+        // RFC 6052: the well-known prefix, address in the last 32 bits.
+        (0x64, 0xff9b, 0) if NAT64.contains(&ip) => [Some(from(g, h)), None],
+        // RFC 8215: local prefixes of 96 bits, or of 48 with the address around octet 8 (RFC 6052, section 2.2).
+        (0x64, 0xff9b, 1) => [Some(from(g, h)), Some(from(d, (e << 8) | (ip.segments()[5] >> 8)))],
+        // RFC 3056: 6to4.
+        (0x2002, high, low) => [Some(from(high, low)), None],
+        // RFC 4380: Teredo; the server, and the client with its bits inverted.
+        (0x2001, 0, server_high) => [Some(from(!g, !h)), Some(from(server_high, d))],
+        _ => [None, None],
+    }
+}
+
+/// Metadata services that hand out credentials or identity.
+const METADATA_V4: &[Ipv4Addr] = &[
+    Ipv4Addr::new(169, 254, 169, 254), // AWS, Azure, Google, Oracle and others
+    Ipv4Addr::new(169, 254, 170, 2),   // AWS: ECS task credentials
+    Ipv4Addr::new(169, 254, 170, 23),  // AWS: EKS Pod Identity
+    Ipv4Addr::new(100, 100, 100, 200), // Alibaba
+    Ipv4Addr::new(168, 63, 129, 16),   // Azure WireServer, in a public range
+    Ipv4Addr::new(192, 0, 0, 192),     // Oracle, classic
+];
+
+const METADATA_V6: &[Ipv6Addr] = &[
+    Ipv6Addr::new(0xfd00, 0xec2, 0, 0, 0, 0, 0, 0x254), // AWS
+    Ipv6Addr::new(0xfd00, 0xec2, 0, 0, 0, 0, 0, 0x23),  // AWS: EKS Pod Identity
+    Ipv6Addr::new(0xfd20, 0xce, 0, 0, 0, 0, 0, 0x254),  // Google
+];
+
+const NAT64: Ipv6Net = v6([0x64, 0xff9b, 0, 0, 0, 0, 0, 0], 96);
+const GLOBAL_UNICAST: Ipv6Net = v6([0x2000, 0, 0, 0, 0, 0, 0, 0], 3);
+
+/// The IPv4 registry: the first block that contains an address decides, so exceptions stand first.
+const BLOCKS_V4: &[(Ipv4Net, Class)] = &[
+    (v4([0, 0, 0, 0], 8), Class::Unspecified),
+    (v4([10, 0, 0, 0], 8), Class::PrivateUse),
+    (v4([100, 64, 0, 0], 10), Class::SharedAddressSpace),
+    (v4([127, 0, 0, 0], 8), Class::Loopback),
+    (v4([169, 254, 0, 0], 16), Class::LinkLocal),
+    (v4([172, 16, 0, 0], 12), Class::PrivateUse),
+    (v4([192, 0, 0, 9], 32), Class::Public),
+    (v4([192, 0, 0, 10], 32), Class::Public),
+    (v4([192, 0, 0, 0], 24), Class::Reserved),
+    (v4([192, 0, 2, 0], 24), Class::Reserved),
+    (v4([192, 88, 99, 0], 24), Class::Reserved),
+    (v4([192, 168, 0, 0], 16), Class::PrivateUse),
+    (v4([198, 18, 0, 0], 15), Class::Reserved),
+    (v4([198, 51, 100, 0], 24), Class::Reserved),
+    (v4([203, 0, 113, 0], 24), Class::Reserved),
+    (v4([224, 0, 0, 0], 4), Class::Multicast),
+    (v4([240, 0, 0, 0], 4), Class::Reserved),
+];
+
+/// The IPv6 registry, in the same order of precedence.
+const BLOCKS_V6: &[(Ipv6Net, Class)] = &[
+    (v6([0, 0, 0, 0, 0, 0, 0, 1], 128), Class::Loopback),
+    (v6([0; 8], 128), Class::Unspecified),
+    (v6([0; 8], 96), Class::Transition),
+    (v6([0, 0, 0, 0, 0xffff, 0, 0, 0], 96), Class::Transition),
+    (v6([0x64, 0xff9b, 1, 0, 0, 0, 0, 0], 48), Class::Transition),
+    (v6([0x100, 0, 0, 0, 0, 0, 0, 0], 64), Class::Reserved),
+    (v6([0x100, 0, 0, 1, 0, 0, 0, 0], 64), Class::Reserved),
+    (v6([0x2001, 0, 0, 0, 0, 0, 0, 0], 32), Class::Transition),
+    (v6([0x2001, 1, 0, 0, 0, 0, 0, 1], 128), Class::Public),
+    (v6([0x2001, 1, 0, 0, 0, 0, 0, 2], 128), Class::Public),
+    (v6([0x2001, 1, 0, 0, 0, 0, 0, 3], 128), Class::Public),
+    (v6([0x2001, 3, 0, 0, 0, 0, 0, 0], 32), Class::Public),
+    (v6([0x2001, 4, 0x112, 0, 0, 0, 0, 0], 48), Class::Public),
+    (v6([0x2001, 0x20, 0, 0, 0, 0, 0, 0], 28), Class::Public),
+    (v6([0x2001, 0x30, 0, 0, 0, 0, 0, 0], 28), Class::Public),
+    (v6([0x2001, 0, 0, 0, 0, 0, 0, 0], 23), Class::Reserved),
+    (v6([0x2001, 0xdb8, 0, 0, 0, 0, 0, 0], 32), Class::Reserved),
+    (v6([0x2002, 0, 0, 0, 0, 0, 0, 0], 16), Class::Transition),
+    (v6([0x3fff, 0, 0, 0, 0, 0, 0, 0], 20), Class::Reserved),
+    (v6([0x5f00, 0, 0, 0, 0, 0, 0, 0], 16), Class::Reserved),
+    (v6([0xfc00, 0, 0, 0, 0, 0, 0, 0], 7), Class::PrivateUse),
+    (v6([0xfe80, 0, 0, 0, 0, 0, 0, 0], 10), Class::LinkLocal),
+    (v6([0xff00, 0, 0, 0, 0, 0, 0, 0], 8), Class::Multicast),
+];
+
+const fn v4([a, b, c, d]: [u8; 4], prefix_len: u8) -> Ipv4Net {
+    Ipv4Net::new_assert(Ipv4Addr::new(a, b, c, d), prefix_len)
+}
+
+const fn v6([a, b, c, d, e, f, g, h]: [u16; 8], prefix_len: u8) -> Ipv6Net {
+    Ipv6Net::new_assert(Ipv6Addr::new(a, b, c, d, e, f, g, h), prefix_len)
+}

@@ -1,0 +1,382 @@
+//! From a draft to a policy: every text is checked, every fault is collected, nothing is guessed.
+
+use std::collections::{HashMap, HashSet};
+use std::ops::RangeInclusive;
+use std::sync::Arc;
+
+use http::Method;
+use ipnet::IpNet;
+
+use super::draft::{PolicyDraft, RuleDraft, Text};
+use super::error::{Place, PolicyFault};
+use super::path::{PathSet, PathSetBuilder};
+use super::pattern::HostPattern;
+use super::rule::{Addresses, CompiledRule, Effect, Internal, RuleId};
+use super::{Index, Policy};
+use crate::destination::Scheme;
+
+/// Checks a draft and builds the policy; faults already found by its reader are reported with the new ones.
+pub(super) fn compile(draft: PolicyDraft, faults: Vec<PolicyFault>) -> Result<Policy, Vec<PolicyFault>> {
+    let mut compiler = Compiler { faults, ..Compiler::default() };
+    let name = compiler.name(draft.name);
+    compiler.internal(&draft.internal_hosts, &draft.internal_networks);
+    // Deny rules first, so that of all rules that match a request the first one decides.
+    let drafts = draft.deny.into_iter().map(|draft| (Effect::Deny, draft));
+    for (effect, draft) in drafts.chain(draft.allow.into_iter().map(|draft| (Effect::Allow, draft))) {
+        compiler.rule(effect, draft);
+    }
+    if compiler.faults.is_empty() {
+        Ok(Policy { name, rules: compiler.rules, index: compiler.index, internal: compiler.internal })
+    } else {
+        Err(compiler.faults)
+    }
+}
+
+#[derive(Default)]
+struct Compiler {
+    faults: Vec<PolicyFault>,
+    ids: HashSet<RuleId>,
+    rules: Vec<CompiledRule>,
+    index: Index,
+    internal: Internal,
+    internal_networks: Vec<IpNet>,
+    /// Rules with the same `addresses` share one, so that a decision can compare them by pointer.
+    addresses: HashMap<Vec<String>, Arc<Addresses>>,
+}
+
+impl Compiler {
+    fn fault(&mut self, place: Option<Place>, problem: impl Into<String>, cure: impl Into<String>) {
+        self.faults.push(PolicyFault::new(place, problem, cure));
+    }
+
+    fn name(&mut self, name: Option<Text>) -> Arc<str> {
+        let Some(name) = name else {
+            self.fault(None, "the policy has no `name`", "write one, as in name = \"orders\"; every audit line carries it");
+            return "".into();
+        };
+        if !is_identifier(&name.text) {
+            self.fault(name.place, format!("name {:?} is no identifier", name.text), IDENTIFIER);
+        }
+        name.text.into()
+    }
+
+    fn internal(&mut self, hosts: &[Text], networks: &[Text]) {
+        for pattern in self.patterns(hosts) {
+            self.internal.hosts.update(&pattern, |()| ());
+        }
+        self.internal_networks = self.networks(networks);
+        for network in &self.internal_networks {
+            self.internal.networks.entry(*network);
+        }
+    }
+
+    fn rule(&mut self, effect: Effect, draft: RuleDraft) {
+        let id = self.id(effect, &draft);
+        self.has_subject(effect, &id, &draft);
+
+        let hosts = draft.hosts.as_deref().unwrap_or_default();
+        let any_host = draft.any_host || (effect == Effect::Deny && hosts.iter().any(|host| host.text == "*"));
+        let patterns = if any_host { Vec::new() } else { self.patterns(hosts) };
+        let networks = self.networks(draft.networks.as_deref().unwrap_or_default());
+        let paths = self.paths(&id, draft.paths.as_deref());
+        let compiled = CompiledRule {
+            effect,
+            schemes: self.list(&id, "schemes", draft.schemes.as_deref(), parse_scheme),
+            ports: self.list(&id, "ports", draft.ports.as_deref(), parse_ports),
+            methods: self.list(&id, "methods", draft.methods.as_deref(), parse_method),
+            paths,
+            addresses: self.addresses(effect, &id, &draft),
+            reason: self.prose("reason", draft.reason),
+            owner: self.prose("owner", draft.owner),
+            id,
+        };
+        let number = self.rules.len();
+        self.rules.push(compiled);
+        for pattern in &patterns {
+            self.index.hosts.update(pattern, |rules| push_once(rules, number));
+        }
+        for network in networks {
+            push_once(self.index.networks.entry(network), number);
+        }
+        if any_host {
+            self.index.any_host.push(number);
+        }
+    }
+
+    fn id(&mut self, effect: Effect, draft: &RuleDraft) -> RuleId {
+        let Some(Text { text, place }) = &draft.id else {
+            let table = table_name(effect);
+            self.fault(draft.place, format!("a rule in {table} has no `id`"), "write one, as in id = \"payments-api\"");
+            return RuleId::new("without id");
+        };
+        if !is_identifier(text) {
+            self.fault(*place, format!("id {text:?} is no identifier"), IDENTIFIER);
+        }
+        let id = RuleId::new(text);
+        if !self.ids.insert(id.clone()) {
+            let cure = "give each its own; audit lines name a rule by its id";
+            self.fault(*place, format!("two rules have the id {text:?}"), cure);
+        }
+        id
+    }
+
+    /// A rule must say what it is about, once, and in a way that can match.
+    fn has_subject(&mut self, effect: Effect, id: &RuleId, draft: &RuleDraft) {
+        let RuleDraft { hosts, networks, any_host, place, .. } = draft;
+        if hosts.is_none() && networks.is_none() && !any_host {
+            self.fault(
+                *place,
+                format!("rule `{id}` says neither `hosts` nor `networks`"),
+                "list what it is about, as in hosts = [\"api.example.com\"]",
+            );
+        }
+        if *any_host && hosts.is_some() {
+            self.fault(
+                *place,
+                format!("rule `{id}` lists hosts and states dangerously_any_host"),
+                "keep the hosts and remove dangerously_any_host, or the reverse",
+            );
+        }
+        if *any_host && effect == Effect::Deny {
+            self.fault(*place, format!("deny rule `{id}` states dangerously_any_host"), "write hosts = [\"*\"]");
+        }
+        for (key, list) in [("hosts", hosts), ("networks", networks)] {
+            if list.as_ref().is_some_and(Vec::is_empty) {
+                self.empty(*place, id, key);
+            }
+        }
+    }
+
+    fn empty(&mut self, place: Option<Place>, id: &RuleId, key: &str) {
+        self.fault(
+            place,
+            format!("`{key}` of rule `{id}` is empty, so it can never match"),
+            format!("list something, or remove `{key}`"),
+        );
+    }
+
+    fn patterns(&mut self, hosts: &[Text]) -> Vec<HostPattern> {
+        let mut patterns = Vec::with_capacity(hosts.len());
+        for host in hosts {
+            match HostPattern::parse(&host.text) {
+                Ok(pattern) => patterns.push(pattern),
+                Err(bad) => self.fault(host.place, bad.problem, bad.cure),
+            }
+        }
+        patterns
+    }
+
+    fn networks(&mut self, networks: &[Text]) -> Vec<IpNet> {
+        let mut parsed = Vec::with_capacity(networks.len());
+        for network in networks {
+            match parse_network(&network.text) {
+                Ok(network) => parsed.push(network),
+                Err((problem, cure)) => self.fault(network.place, problem, cure),
+            }
+        }
+        parsed
+    }
+
+    fn list<T>(
+        &mut self,
+        id: &RuleId,
+        key: &str,
+        texts: Option<&[Text]>,
+        parse: fn(&str) -> Result<T, (String, String)>,
+    ) -> Option<Vec<T>> {
+        let texts = texts?;
+        if texts.is_empty() {
+            self.empty(None, id, key);
+        }
+        let mut parsed = Vec::with_capacity(texts.len());
+        for text in texts {
+            match parse(&text.text) {
+                Ok(value) => parsed.push(value),
+                Err((problem, cure)) => self.fault(text.place, problem, cure),
+            }
+        }
+        Some(parsed)
+    }
+
+    fn paths(&mut self, id: &RuleId, paths: Option<&[Text]>) -> Option<PathSet> {
+        let paths = paths?;
+        if paths.is_empty() {
+            self.empty(None, id, "paths");
+        }
+        let mut builder = PathSetBuilder::new();
+        for path in paths {
+            if let Err((problem, cure)) = builder.add(&path.text) {
+                self.fault(path.place, problem, cure);
+            }
+        }
+        match builder.build() {
+            Ok(set) => Some(set),
+            Err(error) => {
+                let place = paths.first().and_then(|path| path.place);
+                self.fault(place, format!("the paths of rule `{id}` are too large: {error}"), "split the rule");
+                None
+            }
+        }
+    }
+
+    fn addresses(&mut self, effect: Effect, id: &RuleId, draft: &RuleDraft) -> Arc<Addresses> {
+        let texts = draft.addresses.as_deref();
+        let place = texts.and_then(|texts| texts.first()).and_then(|text| text.place).or(draft.place);
+        if texts.is_some() && effect == Effect::Deny {
+            self.fault(
+                place,
+                format!("deny rule `{id}` states `addresses`"),
+                "write networks = [...]: a deny rule with networks denies every name that resolves into them",
+            );
+        }
+        if texts.is_some() && draft.hosts.is_none() && !draft.any_host {
+            self.fault(
+                place,
+                format!("rule `{id}` states `addresses` but lists no hosts"),
+                "remove it: `addresses` says what names may resolve to, and `networks` already lists addresses",
+            );
+        }
+        if texts.is_some_and(<[Text]>::is_empty) {
+            self.empty(place, id, "addresses");
+        }
+        let public = [Text::from("public".to_owned())];
+        let texts = texts.unwrap_or(&public);
+        let mut key: Vec<String> = texts.iter().map(|text| text.text.clone()).collect();
+        key.sort_unstable();
+        key.dedup();
+        if let Some(known) = self.addresses.get(&key) {
+            return Arc::clone(known);
+        }
+        let addresses = Arc::new(self.parse_addresses(texts));
+        self.addresses.insert(key, Arc::clone(&addresses));
+        addresses
+    }
+
+    fn parse_addresses(&mut self, texts: &[Text]) -> Addresses {
+        let mut addresses = Addresses::default();
+        for Text { text, place } in texts {
+            match text.as_str() {
+                "public" => addresses.public = true,
+                "private" => addresses.private = true,
+                "internal" if self.internal_networks.is_empty() => self.fault(
+                    *place,
+                    "addresses = [\"internal\"] opens nothing: [internal] lists no networks",
+                    "list them, as in [internal] networks = [\"10.0.0.0/8\"]",
+                ),
+                "internal" => {
+                    for network in &self.internal_networks {
+                        addresses.networks.entry(*network);
+                    }
+                }
+                other => match parse_network(other) {
+                    Ok(network) => {
+                        addresses.networks.entry(network);
+                    }
+                    Err((problem, cure)) if other.contains(['/', ':']) || other.starts_with(|c: char| c.is_ascii_digit()) => {
+                        self.fault(*place, problem, cure);
+                    }
+                    Err(_) => self.fault(
+                        *place,
+                        format!("{other:?} is no kind of address"),
+                        "write \"public\", \"private\", \"internal\" or a network such as \"10.20.0.0/16\"",
+                    ),
+                },
+            }
+        }
+        addresses
+    }
+
+    fn prose(&mut self, key: &str, text: Option<Text>) -> Option<Box<str>> {
+        let Text { text, place } = text?;
+        if text.chars().count() > 200 || text.chars().any(char::is_control) {
+            self.fault(place, format!("`{key}` is too long or not one line"), "write one line of at most 200 characters");
+        }
+        Some(text.into())
+    }
+}
+
+/// Rules are compiled in order, so a repeated number is always the last.
+fn push_once(rules: &mut Vec<usize>, number: usize) {
+    if rules.last() != Some(&number) {
+        rules.push(number);
+    }
+}
+
+fn table_name(effect: Effect) -> &'static str {
+    match effect {
+        Effect::Allow => "[[allow]]",
+        Effect::Deny => "[[deny]]",
+    }
+}
+
+const IDENTIFIER: &str = "write 1 to 64 of A-Z, a-z, 0-9, `-`, `_` and `.`";
+
+fn is_identifier(text: &str) -> bool {
+    (1..=64).contains(&text.len()) && text.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_' | b'.'))
+}
+
+fn parse_scheme(text: &str) -> Result<Scheme, (String, String)> {
+    text.parse().map_err(|_| (format!("scheme {text:?} is unknown"), "write \"https\" or \"http\"".to_owned()))
+}
+
+fn parse_method(text: &str) -> Result<Method, (String, String)> {
+    if text.eq_ignore_ascii_case("CONNECT") {
+        return Err((
+            "method \"CONNECT\" can never match: tunnels are always denied".to_owned(),
+            "remove it".to_owned(),
+        ));
+    }
+    if text == "*" {
+        return Err(("method \"*\" is no method".to_owned(), "remove `methods`: without it every method is meant".to_owned()));
+    }
+    // Methods are case-sensitive (RFC 9110, section 9.1); `get` would never match what clients send.
+    let upper = text.to_ascii_uppercase();
+    if upper != text {
+        return Err((format!("method {text:?} is not in upper case"), format!("write {upper:?}")));
+    }
+    Method::from_bytes(text.as_bytes())
+        .map_err(|_| (format!("method {text:?} is no HTTP method"), "write a method such as \"POST\"".to_owned()))
+}
+
+fn parse_ports(text: &str) -> Result<RangeInclusive<u16>, (String, String)> {
+    let (first, last) = text.split_once('-').unwrap_or((text, text));
+    let port = |text: &str| text.trim().parse::<u16>().ok().filter(|port| *port != 0);
+    match (port(first), port(last)) {
+        (Some(first), Some(last)) if first <= last => Ok(first..=last),
+        (Some(first), Some(last)) => {
+            Err((format!("ports \"{text}\" run backwards"), format!("write \"{last}-{first}\"")))
+        }
+        _ => Err((
+            format!("{text:?} is neither a port nor a range of ports"),
+            "write 443 or \"8000-8099\", between 1 and 65535".to_owned(),
+        )),
+    }
+}
+
+fn parse_network(text: &str) -> Result<IpNet, (String, String)> {
+    let Ok(network) = text.parse::<IpNet>() else {
+        return Err(match text.parse::<std::net::IpAddr>() {
+            Ok(ip) => (format!("network \"{ip}\" has no prefix length"), format!("write \"{}\"", IpNet::from(ip))),
+            Err(_) => (
+                format!("{text:?} is no network"),
+                "write CIDR, as in \"10.20.0.0/16\" or \"fd00::/8\"".to_owned(),
+            ),
+        });
+    };
+    if network.trunc() != network {
+        return Err((
+            format!("network \"{network}\" has bits set beyond its prefix"),
+            format!("write \"{}\", or \"{}\" for the one address", network.trunc(), IpNet::from(network.addr())),
+        ));
+    }
+    if let IpNet::V6(v6) = network {
+        // Addresses are compared as they are dialled, and these are dialled as IPv4.
+        if let (Some(v4), Some(length)) = (v6.addr().to_ipv4_mapped(), v6.prefix_len().checked_sub(96)) {
+            return Err((
+                format!("network \"{network}\" is IPv4-mapped and can never match"),
+                format!("write \"{v4}/{length}\""),
+            ));
+        }
+    }
+    Ok(network)
+}

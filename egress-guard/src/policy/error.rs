@@ -1,0 +1,118 @@
+//! What is wrong with a policy: all of it at once, each fault with its place and its cure.
+
+use std::fmt;
+
+/// A policy that cannot be used, with every fault found in it.
+///
+/// ```
+/// use egress_guard::Policy;
+///
+/// let error = Policy::from_toml("version = 1\nname = 'orders'\n[[allow]]\nid = 'api'\nhost = ['*']\n").unwrap_err();
+/// let faults: Vec<String> = error.faults().iter().map(ToString::to_string).collect();
+/// assert_eq!(faults, [
+///     "line 3, column 1: rule `api` says neither `hosts` nor `networks`: \
+///      list what it is about, as in hosts = [\"api.example.com\"]",
+///     "line 5, column 1: `host` is no key of [[allow]]: write `hosts`",
+/// ]);
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PolicyError {
+    source: Box<str>,
+    faults: Vec<PolicyFault>,
+}
+
+impl PolicyError {
+    pub(super) fn new(source: impl Into<Box<str>>, mut faults: Vec<PolicyFault>) -> Self {
+        faults.sort_by_key(|fault| fault.place);
+        Self { source: source.into(), faults }
+    }
+
+    /// Everything found wrong, in the order of the text.
+    #[must_use]
+    pub fn faults(&self) -> &[PolicyFault] {
+        &self.faults
+    }
+
+    pub(super) fn named(self, source: impl Into<Box<str>>) -> Self {
+        Self { source: source.into(), ..self }
+    }
+}
+
+impl fmt::Display for PolicyError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let count = self.faults.len();
+        write!(f, "{} cannot be used, {count} fault{}", self.source, if count == 1 { "" } else { "s" })?;
+        for fault in &self.faults {
+            write!(f, "\n  {fault}")?;
+        }
+        Ok(())
+    }
+}
+
+impl std::error::Error for PolicyError {}
+
+/// One thing wrong with a policy, where it stands, and what to write instead.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PolicyFault {
+    place: Option<Place>,
+    problem: String,
+    cure: String,
+}
+
+impl PolicyFault {
+    pub(super) fn new(place: Option<Place>, problem: impl Into<String>, cure: impl Into<String>) -> Self {
+        Self { place, problem: problem.into(), cure: cure.into() }
+    }
+
+    /// The line, counted from 1; absent for a policy built in code.
+    #[must_use]
+    pub fn line(&self) -> Option<usize> {
+        self.place.map(|place| place.line)
+    }
+
+    /// The column in characters, counted from 1; absent for a policy built in code.
+    #[must_use]
+    pub fn column(&self) -> Option<usize> {
+        self.place.map(|place| place.column)
+    }
+
+    /// What is wrong.
+    #[must_use]
+    pub fn problem(&self) -> &str {
+        &self.problem
+    }
+
+    /// What to write instead.
+    #[must_use]
+    pub fn cure(&self) -> &str {
+        &self.cure
+    }
+}
+
+impl fmt::Display for PolicyFault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if let Some(Place { line, column }) = self.place {
+            write!(f, "line {line}, column {column}: ")?;
+        }
+        write!(f, "{}: {}", self.problem, self.cure)
+    }
+}
+
+/// A place in a policy's text, counted from 1.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct Place {
+    line: usize,
+    column: usize,
+}
+
+impl Place {
+    /// The place of a byte offset; one past the end is the end.
+    pub(super) fn of_offset(text: &str, offset: usize) -> Self {
+        let before = text.get(..offset).unwrap_or(text);
+        let line_start = before.rfind('\n').map_or(0, |newline| newline + 1);
+        Self {
+            line: 1 + before.bytes().filter(|byte| *byte == b'\n').count(),
+            column: 1 + before.get(line_start..).unwrap_or_default().chars().count(),
+        }
+    }
+}

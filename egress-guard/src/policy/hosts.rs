@@ -1,0 +1,133 @@
+//! Host patterns with values, found by name in a time that does not depend on how many there are.
+//!
+//! * Exact names stand in one hash table: one lookup.
+//! * `*.example.com` stands in a second one under `example.com`: one lookup for each suffix of the name.
+//! * Patterns with a `*` further in are grouped by *shape*: how many labels, which of them are wild, and how many
+//!   characters a wild label fixes in front of and behind its `*`. A name is folded to the shape (`ec2.eu-west-1.x.com`
+//!   becomes `ec2.*.x.com`) and looked up once for each shape. Ten thousand buckets are few shapes.
+
+use std::collections::HashMap;
+
+use super::pattern::{HostPattern, Reach};
+
+#[derive(Clone, Debug)]
+pub(crate) struct HostMap<V> {
+    exact: HashMap<Box<str>, V>,
+    below: HashMap<Box<str>, V>,
+    shapes: Vec<(Shape, HashMap<Box<str>, V>)>,
+}
+
+impl<V> Default for HostMap<V> {
+    fn default() -> Self {
+        Self { exact: HashMap::new(), below: HashMap::new(), shapes: Vec::new() }
+    }
+}
+
+impl<V: Default> HostMap<V> {
+    /// Calls `update` with each value that a pattern stands for, new where there was none.
+    pub(crate) fn update(&mut self, pattern: &HostPattern, mut update: impl FnMut(&mut V)) {
+        let (exact, below) = match pattern.reach {
+            Reach::Exact => (true, false),
+            Reach::Below => (false, true),
+            Reach::ApexAndBelow => (true, true),
+        };
+        for (wanted, is_below) in [(exact, false), (below, true)] {
+            if wanted {
+                let table = self.table(&pattern.labels, is_below);
+                update(table.entry(pattern.labels.clone()).or_default());
+            }
+        }
+    }
+
+    fn table(&mut self, labels: &str, below: bool) -> &mut HashMap<Box<str>, V> {
+        if !labels.contains('*') {
+            return if below { &mut self.below } else { &mut self.exact };
+        }
+        let shape = Shape::of(labels, below);
+        let known = self.shapes.iter().position(|(other, _)| *other == shape);
+        let at = known.unwrap_or_else(|| {
+            self.shapes.push((shape, HashMap::new()));
+            self.shapes.len() - 1
+        });
+        #[allow(clippy::indexing_slicing, reason = "the index was found or made in the statement before")]
+        &mut self.shapes[at].1
+    }
+}
+
+impl<V> HostMap<V> {
+    /// Calls `visit` with the value of every pattern that matches a name in normal form.
+    pub(crate) fn visit(&self, name: &str, mut visit: impl FnMut(&V)) {
+        if let Some(value) = self.exact.get(name) {
+            visit(value);
+        }
+        let mut rest = name;
+        while let Some((_, suffix)) = rest.split_once('.') {
+            if let Some(value) = self.below.get(suffix) {
+                visit(value);
+            }
+            rest = suffix;
+        }
+        let mut folded = String::new();
+        for (shape, table) in &self.shapes {
+            if shape.fold(name, &mut folded)
+                && let Some(value) = table.get(folded.as_str())
+            {
+                visit(value);
+            }
+        }
+    }
+}
+
+/// What patterns with the same hash key layout have in common.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Shape {
+    /// Whether one or more labels must stand in front.
+    below: bool,
+    labels: Box<[Label]>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Label {
+    Literal,
+    /// How many characters stand before and behind the `*`.
+    Wild { before: usize, behind: usize },
+}
+
+impl Shape {
+    fn of(labels: &str, below: bool) -> Self {
+        let label = |text: &str| match text.split_once('*') {
+            Some((before, behind)) => Label::Wild { before: before.len(), behind: behind.len() },
+            None => Label::Literal,
+        };
+        Self { below, labels: labels.split('.').map(label).collect() }
+    }
+
+    /// Writes the key under which a pattern of this shape that matches `name` would stand; false if none can match.
+    fn fold(&self, name: &str, key: &mut String) -> bool {
+        key.clear();
+        let depth = name.split('.').count();
+        let Some(skipped) = depth.checked_sub(self.labels.len()) else { return false };
+        if self.below != (skipped > 0) {
+            return false;
+        }
+        for (label, text) in self.labels.iter().zip(name.split('.').skip(skipped)) {
+            if !key.is_empty() {
+                key.push('.');
+            }
+            match label {
+                Label::Literal => key.push_str(text),
+                Label::Wild { before, behind } => {
+                    let (Some(head), Some(tail)) =
+                        (text.get(..*before), text.len().checked_sub(*behind).filter(|at| at >= before))
+                    else {
+                        return false;
+                    };
+                    key.push_str(head);
+                    key.push('*');
+                    key.push_str(text.get(tail..).unwrap_or_default());
+                }
+            }
+        }
+        true
+    }
+}

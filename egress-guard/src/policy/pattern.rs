@@ -1,0 +1,240 @@
+//! Host patterns: which names a rule is about.
+
+use std::fmt;
+
+use crate::destination::Host;
+
+/// One host pattern of a policy, checked and in normal form.
+///
+/// | pattern | matches |
+/// |---|---|
+/// | `api.example.com` | that name only |
+/// | `*.example.com` | one or more labels below; not the apex |
+/// | `.example.com` | the apex and everything below |
+/// | `ec2.*.amazonaws.com` | `*` in the middle: exactly one label |
+/// | `bucket-*.s3.eu-west-1.amazonaws.com` | `*` within a label never crosses a dot |
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(crate) struct HostPattern {
+    pub(super) reach: Reach,
+    /// The labels after the leading `*.` or `.`, joined by dots.
+    pub(super) labels: Box<str>,
+}
+
+/// How far below its labels a pattern reaches.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(super) enum Reach {
+    /// Names with exactly these labels.
+    Exact,
+    /// `*.`: names with one or more labels in front.
+    Below,
+    /// `.`: both.
+    ApexAndBelow,
+}
+
+/// A pattern that was refused: what is wrong and what to write instead.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct BadPattern {
+    pub(super) problem: String,
+    pub(super) cure: String,
+}
+
+impl HostPattern {
+    pub(super) fn parse(text: &str) -> Result<Self, BadPattern> {
+        refuse_what_is_no_host(text)?;
+        let lower = text.to_ascii_lowercase();
+        let name = lower.strip_suffix('.').unwrap_or(&lower);
+        let (reach, labels) = if let Some(rest) = name.strip_prefix("*.") {
+            (Reach::Below, rest)
+        } else if let Some(rest) = name.strip_prefix('.') {
+            (Reach::ApexAndBelow, rest)
+        } else {
+            (Reach::Exact, name)
+        };
+        refuse_bad_labels(text, labels)?;
+        let wild = reach != Reach::Exact || labels.contains('*');
+        if wild {
+            refuse_what_matches_strangers(text, labels)?;
+        } else if let Ok(Host::Ip(ip)) = Host::parse(labels) {
+            let length = if ip.is_ipv4() { 32 } else { 128 };
+            return Err(BadPattern::new(
+                format!("host `{text}` is the IP address {ip}"),
+                format!("move it to networks = [\"{ip}/{length}\"]"),
+            ));
+        }
+        Ok(Self { reach, labels: labels.into() })
+    }
+}
+
+impl BadPattern {
+    fn new(problem: impl Into<String>, cure: impl Into<String>) -> Self {
+        Self { problem: problem.into(), cure: cure.into() }
+    }
+}
+
+impl fmt::Display for HostPattern {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self.reach {
+            Reach::Exact => "",
+            Reach::Below => "*.",
+            Reach::ApexAndBelow => ".",
+        })?;
+        f.write_str(&self.labels)
+    }
+}
+
+fn refuse_what_is_no_host(text: &str) -> Result<(), BadPattern> {
+    let shown = text.escape_debug();
+    if text.trim().is_empty() {
+        return Err(BadPattern::new("a host is empty", "write a name, as in \"api.example.com\""));
+    }
+    if let Some((_, rest)) = text.split_once("://") {
+        let host = rest.split(['/', ':', '?', '#']).next().unwrap_or_default();
+        return Err(BadPattern::new(
+            format!("host `{shown}` is a URL"),
+            format!("write the host alone, \"{}\"; scheme, port and path have keys of their own", host.escape_debug()),
+        ));
+    }
+    if text == "*" || text == "**" || text == "." {
+        return Err(BadPattern::new(
+            format!("host `{text}` matches every host"),
+            "list the hosts, as in \"*.example.com\", or state dangerously_any_host = true instead of hosts",
+        ));
+    }
+    if let Ok(ip) = text.trim_matches(['[', ']']).parse::<std::net::Ipv6Addr>() {
+        return Err(BadPattern::new(
+            format!("host `{text}` is an IP address"),
+            format!("move it to networks = [\"{ip}/128\"]"),
+        ));
+    }
+    if let Some((host, port)) = text.rsplit_once(':') {
+        return Err(BadPattern::new(
+            format!("host `{shown}` carries a port"),
+            format!("write hosts = [\"{}\"] and ports = [{}]", host.escape_debug(), port.escape_debug()),
+        ));
+    }
+    if let Some((host, _)) = text.split_once('/') {
+        return Err(BadPattern::new(
+            format!("host `{shown}` carries a path or a prefix length"),
+            format!("write \"{}\" here; paths and networks have keys of their own", host.escape_debug()),
+        ));
+    }
+    if !text.is_ascii() {
+        let cure = match url::Host::parse(text) {
+            Ok(host) => format!("write its ASCII form, \"{host}\""),
+            Err(_) => "write the name in ASCII, its xn-- form".to_owned(),
+        };
+        return Err(BadPattern::new(format!("host `{shown}` is not ASCII and could be a look-alike"), cure));
+    }
+    Ok(())
+}
+
+fn refuse_bad_labels(text: &str, labels: &str) -> Result<(), BadPattern> {
+    for label in labels.split('.') {
+        let problem = if label.is_empty() {
+            "has an empty label".to_owned()
+        } else if label.len() > 63 {
+            "has a label of more than 63 characters".to_owned()
+        } else if label.contains("**") {
+            let cure = format!("write \"{}\"; a leading `*.` reaches any depth", text.replace("**", "*"));
+            return Err(BadPattern::new(format!("host `{text}` has `**`"), cure));
+        } else if label.matches('*').count() > 1 {
+            "has a label with more than one `*`".to_owned()
+        } else if let Some(bad) = label.chars().find(|c| !matches!(c, 'a'..='z' | '0'..='9' | '-' | '_' | '*')) {
+            format!("has the character {bad:?}")
+        } else {
+            continue;
+        };
+        return Err(BadPattern::new(
+            format!("host `{}` {problem}", text.escape_debug()),
+            "write labels of a-z, 0-9, `-`, `_` and at most one `*`, joined by dots, as in \"api.example.com\"",
+        ));
+    }
+    if labels.len() > 253 {
+        return Err(BadPattern::new(
+            format!("host `{}\u{2026}` has more than 253 characters", text.chars().take(32).collect::<String>()),
+            "no name is that long; write the name itself",
+        ));
+    }
+    Ok(())
+}
+
+/// A wildcard needs two literal labels to its right, or whoever registers a name below the top level is let in.
+fn refuse_what_matches_strangers(text: &str, labels: &str) -> Result<(), BadPattern> {
+    let mut from_right = labels.rsplit('.');
+    let top = from_right.next().unwrap_or_default();
+    let is_literal = |label: Option<&str>| label.is_some_and(|label| !label.contains('*'));
+    if is_literal(Some(top)) && (is_literal(from_right.next()) || NEVER_DELEGATED.contains(&top)) {
+        return Ok(());
+    }
+    let cure = match text.strip_prefix('*') {
+        // `*example.com`: the dot was forgotten, and `evilexample.com` would match.
+        Some(rest) if !rest.starts_with('.') && !rest.contains('*') && rest.contains('.') => {
+            format!("write \"*.{rest}\" for the names below it, or \".{rest}\" for these and the name itself")
+        }
+        _ if !is_literal(Some(top)) => "write the end of the name out, as in \"*.example.com\"".to_owned(),
+        _ => format!("name who owns it, as in \"*.example.{top}\""),
+    };
+    Err(BadPattern::new(format!("host `{text}` matches names that anyone can register"), cure))
+}
+
+/// Top-level labels that are reserved and never sold (RFC 6761, RFC 6762, RFC 7686, ICANN resolution 2024.07.29.06).
+const NEVER_DELEGATED: &[&str] = &["example", "internal", "invalid", "local", "localhost", "onion", "test"];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn patterns_are_read_into_normal_form() {
+        let cases = [
+            ("api.example.com", "api.example.com"),
+            ("API.Example.COM.", "api.example.com"),
+            ("*.example.com", "*.example.com"),
+            (".example.com", ".example.com"),
+            ("ec2.*.amazonaws.com", "ec2.*.amazonaws.com"),
+            ("bucket-*.s3.eu-west-1.amazonaws.com", "bucket-*.s3.eu-west-1.amazonaws.com"),
+            ("*.ec2.*.amazonaws.com", "*.ec2.*.amazonaws.com"),
+            ("xn--bcher-kva.example", "xn--bcher-kva.example"),
+            ("localhost", "localhost"),
+            ("*.localhost", "*.localhost"),
+            ("_dmarc.example.com", "_dmarc.example.com"),
+        ];
+        for (text, expected) in cases {
+            let pattern = HostPattern::parse(text).map(|pattern| pattern.to_string());
+            assert_eq!(pattern.as_deref().ok(), Some(expected), "{text}");
+        }
+    }
+
+    #[test]
+    fn refused_patterns_name_the_nearest_right_form() {
+        let cases = [
+            ("*", "dangerously_any_host = true"),
+            ("*.com", "\"*.example.com\""),
+            (".com", "\"*.example.com\""),
+            ("*example.com", "\"*.example.com\""),
+            ("example.*", "\"*.example.com\""),
+            ("*.*", "\"*.example.com\""),
+            ("*.*.com", "\"*.example.com\""),
+            ("api.*.com", "\"*.example.com\""),
+            ("**.example.com", "\"*.example.com\""),
+            ("https://api.example.com/v1", "\"api.example.com\""),
+            ("api.example.com:8443", "ports = [8443]"),
+            ("api.example.com/v1", "\"api.example.com\""),
+            ("10.0.0.1", "networks = [\"10.0.0.1/32\"]"),
+            ("2130706433", "networks = [\"127.0.0.1/32\"]"),
+            ("0x7f.1", "networks = [\"127.0.0.1/32\"]"),
+            ("::1", "networks = [\"::1/128\"]"),
+            ("[fd00:ec2::254]", "networks = [\"fd00:ec2::254/128\"]"),
+            ("b\u{fc}cher.example", "\"xn--bcher-kva.example\""),
+            ("a..example.com", "joined by dots"),
+            ("api example.com", "joined by dots"),
+            ("api?.example.com", "joined by dots"),
+            ("a*b*c.example.com", "at most one `*`"),
+            ("", "\"api.example.com\""),
+        ];
+        for (text, cure) in cases {
+            let bad = HostPattern::parse(text).expect_err(text);
+            assert!(bad.cure.contains(cure), "{text}: {bad:?}");
+        }
+    }
+}
