@@ -1,1 +1,29 @@
+//! Loopback servers, a resolver and an audit sink, for the tests and the examples.
+//!
+//! Everything here listens on and answers with addresses of 127.0.0.0/8 alone. Where a test needs a forbidden place,
+//! another loopback address plays it, so that a bug in the guard reaches a server that records it and nothing else.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a test server that cannot do its work should say so at once"
+)]
+
+mod audit;
+mod proxy;
+mod resolver;
+mod runtime_api;
+mod server;
+
+pub use audit::ValidatedAudit;
+pub use proxy::Proxy;
+pub use resolver::Names;
+pub use runtime_api::{Answer, Invocation, RuntimeApi};
+pub use server::{Seen, Server};
+
+/// The code of the README, compiled as a test.
+#[cfg(doctest)]
+#[doc = include_str!("../../README.md")]
+struct Readme;

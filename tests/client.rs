@@ -1,0 +1,403 @@
+//! The guarded reqwest client in everyday use: it answers as reqwest does, and every request leaves its lines.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, reason = "a test")]
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use egress_guard::{AuditRecord, AuditSink, Client, ClientOptions, Guard, Policy, Rule};
+use egress_guard_tests::{Names, Server, ValidatedAudit};
+use http::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderValue};
+use http::{Method, StatusCode, Version};
+use serde_json::Value;
+
+fn policy() -> Policy {
+    let partner = Rule::new("partner")
+        .hosts(["api.test", "other.test"])
+        .schemes(["http", "https"])
+        .port_range(1..=65535)
+        .addresses(["127.0.0.1/32"]);
+    Policy::builder("client").allow(partner).internal_hosts(["other.test"]).build().unwrap()
+}
+
+fn names() -> Names {
+    Names::new().with("api.test", &["127.0.0.1"]).with("other.test", &["127.0.0.1"])
+}
+
+struct Fixture {
+    server: Server,
+    other: Server,
+    audit: ValidatedAudit,
+    guard: Guard,
+    names: Names,
+    http: Client,
+}
+
+impl Fixture {
+    async fn new() -> Self {
+        Self::with(|options| options).await
+    }
+
+    async fn with(configure: impl FnOnce(ClientOptions) -> ClientOptions) -> Self {
+        let audit = ValidatedAudit::new();
+        let guard = Guard::new(policy(), audit.clone());
+        let names = names();
+        let options = ClientOptions::from(reqwest::Client::builder()).resolver(names.clone());
+        let http = guard.client(configure(options)).unwrap();
+        let (server, other) = (Server::http("server", "127.0.0.1").await, Server::http("other", "127.0.0.1").await);
+        Self { server, other, audit, guard, names, http }
+    }
+
+    fn url(&self, path: &str) -> String {
+        format!("http://api.test:{}{path}", self.server.port())
+    }
+
+    fn other_url(&self, path: &str) -> String {
+        format!("http://other.test:{}{path}", self.other.port())
+    }
+
+    /// The one outcome.
+    fn outcome(&self) -> Value {
+        let outcomes = self.audit.of_type("outcome");
+        assert_eq!(outcomes.len(), 1, "{outcomes:#?}");
+        outcomes[0].clone()
+    }
+}
+
+#[tokio::test]
+async fn a_response_is_as_reqwest_gives_it() {
+    let fixture = Fixture::new().await;
+    let url = fixture.url("/orders?key=S3CRET");
+    let response = fixture.http.post(&url).json(&[1, 2]).bearer_auth("S3CRET").send().await.unwrap();
+    assert_eq!(response.status(), StatusCode::OK);
+    assert_eq!(response.url().as_str(), url);
+    assert_eq!(response.remote_addr(), Some(fixture.server.address()));
+    assert_eq!(response.content_length(), Some(6));
+    assert_eq!(response.text().await.unwrap(), "server");
+
+    let seen = &fixture.server.seen()[0];
+    assert_eq!(seen.header("content-type"), Some("application/json"));
+    assert_eq!(seen.header("authorization"), Some("Bearer S3CRET"));
+    assert_eq!(seen.header("host"), Some(&*format!("api.test:{}", fixture.server.port())));
+    assert_eq!(seen.header("accept"), Some("*/*"));
+    assert_eq!(seen.body, "[1,2]");
+
+    let lines = fixture.audit.lines();
+    let kinds: Vec<_> = lines.iter().map(|line| line["event_type"].as_str().unwrap()).collect();
+    assert_eq!(kinds, ["egress_posture", "egress_decision", "egress_outcome"]);
+    let (decision, outcome) = (&lines[1], &lines[2]);
+    assert_eq!(decision["rule_id"], "partner");
+    assert_eq!(decision["boundary"], "external");
+    assert_eq!(decision["path"], "/orders");
+    assert_eq!(outcome["exchange_id"], decision["exchange_id"]);
+    assert_eq!(outcome["outcome"], "complete");
+    assert_eq!(outcome["status"], 200);
+    assert_eq!(outcome["bytes_sent"], 5);
+    assert_eq!(outcome["bytes_received"], 6);
+    assert_eq!(outcome["peer_ip"], "127.0.0.1");
+    assert_eq!(outcome["peer_port"], fixture.server.port());
+    let all = format!("{lines:?}");
+    assert!(!all.contains("S3CRET"), "{all}");
+}
+
+#[tokio::test]
+async fn the_decision_is_recorded_before_the_request_is_seen() {
+    /// Notes how many requests the server has seen at each line.
+    struct Watch(std::sync::Arc<std::sync::Mutex<Vec<usize>>>, std::sync::Arc<std::sync::OnceLock<Server>>);
+    impl AuditSink for Watch {
+        fn record(&self, _: &AuditRecord<'_>) -> std::io::Result<()> {
+            let seen = self.1.get().map_or(0, |server| server.seen().len());
+            self.0.lock().unwrap().push(seen);
+            Ok(())
+        }
+    }
+    let (counts, server) = (std::sync::Arc::default(), std::sync::Arc::<std::sync::OnceLock<Server>>::default());
+    server.set(Server::http("server", "127.0.0.1").await).unwrap();
+    let guard = Guard::new(policy(), Watch(std::sync::Arc::clone(&counts), std::sync::Arc::clone(&server)));
+    let options = ClientOptions::from(reqwest::Client::builder()).resolver(names());
+    let url = format!("http://api.test:{}/", server.get().unwrap().port());
+    guard.client(options).unwrap().get(url).send().await.unwrap().text().await.unwrap();
+    assert_eq!(*counts.lock().unwrap(), [0, 0, 1], "posture and decision before, outcome after");
+}
+
+#[tokio::test]
+async fn what_cannot_be_recorded_is_not_sent() {
+    struct Full;
+    impl AuditSink for Full {
+        fn record(&self, _: &AuditRecord<'_>) -> std::io::Result<()> {
+            Err(std::io::Error::other("no space left"))
+        }
+    }
+    let fixture = Fixture::new().await;
+    let guard = Guard::new(policy(), Full);
+    let options = || ClientOptions::from(reqwest::Client::builder()).resolver(names());
+    let error = guard.client(options()).unwrap().get(fixture.url("/")).send().await.unwrap_err();
+    assert_eq!(error.denied().unwrap().reason().as_str(), "audit-failed");
+    let error = guard.reqwest(options()).unwrap().get(fixture.url("/")).send().await.unwrap_err();
+    assert_eq!(egress_guard::denied(&error).unwrap().reason().as_str(), "audit-failed");
+    assert!(fixture.server.seen().is_empty());
+}
+
+#[tokio::test]
+async fn a_denied_name_is_never_looked_up() {
+    let fixture = Fixture::new().await;
+    let plain = fixture.guard.reqwest(ClientOptions::from(reqwest::Client::builder()).resolver(fixture.names.clone()));
+    fixture.http.get("http://secret-data.evil.test/").send().await.unwrap_err();
+    plain.unwrap().get("http://secret-data.evil.test/").send().await.unwrap_err();
+    assert!(fixture.names.asked().is_empty(), "{:?}", fixture.names.asked());
+}
+
+#[tokio::test]
+async fn a_denial_says_what_to_add_and_nothing_that_is_allowed() {
+    let fixture = Fixture::new().await;
+    let error = fixture.http.post("https://evil.test:8443/v1?key=S3CRET").send().await.unwrap_err();
+    assert_eq!(
+        error.to_string(),
+        "egress denied by policy `client`: POST https://evil.test:8443/v1: no rule allows this host; to allow it, add \
+         [[allow]] id = \"...\", hosts = [\"evil.test\"], ports = [8443], methods = [\"POST\"] (host-not-allowed)"
+    );
+    assert!(!format!("{error:?}").contains("api.test"));
+    assert!(!error.is_connect() && !error.is_timeout());
+}
+
+#[tokio::test]
+async fn a_failure_is_no_denial() {
+    let fixture = Fixture::new().await;
+    let closed = { Server::http("closed", "127.0.0.1").await.port() };
+    tokio::task::yield_now().await;
+    let error = fixture.http.get(format!("http://api.test:{closed}/")).send().await.unwrap_err();
+    assert!(error.denied().is_none() && error.is_connect(), "{error:?}");
+    assert_eq!(fixture.outcome()["outcome"], "failed");
+}
+
+#[tokio::test]
+async fn redirects_are_followed_as_browsers_do() {
+    let cases = [
+        (301, Method::POST, Method::GET, ""),
+        (302, Method::POST, Method::GET, ""),
+        (303, Method::POST, Method::GET, ""),
+        (303, Method::PUT, Method::GET, ""),
+        (303, Method::HEAD, Method::HEAD, ""),
+        (301, Method::PUT, Method::PUT, "body"),
+        (307, Method::POST, Method::POST, "body"),
+        (308, Method::POST, Method::POST, "body"),
+        (308, Method::DELETE, Method::DELETE, "body"),
+    ];
+    for (status, method, expected_method, expected_body) in cases {
+        let fixture = Fixture::new().await;
+        let request = fixture.http.request(method.clone(), fixture.url(&format!("/redirect/{status}?/end")));
+        let response = request.header(CONTENT_TYPE, "text/plain").body("body").send().await.unwrap();
+        assert_eq!(response.url().path(), "/end", "{status} {method}");
+        let seen = &fixture.server.seen()[1];
+        assert_eq!((&seen.method, &*seen.body), (&expected_method, expected_body.as_bytes()), "{status} {method}");
+        assert_eq!(seen.header("content-type").is_some(), !expected_body.is_empty(), "{status} {method}");
+        drop(response);
+        let outcomes: Vec<_> = fixture.audit.of_type("outcome").iter().map(|line| line["outcome"].clone()).collect();
+        assert_eq!(outcomes[0], "redirected");
+        let hops: Vec<_> = fixture.audit.of_type("decision").iter().map(|line| line["hop"].clone()).collect();
+        assert_eq!(hops, [0, 1]);
+    }
+}
+
+#[tokio::test]
+async fn what_cannot_be_followed_is_the_response() {
+    for path in ["/redirect/304?/end", "/redirect/300?/end", "/redirect/302?http://["] {
+        let fixture = Fixture::new().await;
+        let response = fixture.http.get(fixture.url(path)).send().await.unwrap();
+        assert!(response.status().is_redirection(), "{path}");
+        assert_eq!(fixture.server.seen().len(), 1, "{path}");
+    }
+    let fixture = Fixture::new().await;
+    let stream = reqwest::Body::wrap_stream(futures_util::stream::iter([Ok::<_, std::io::Error>(Bytes::from("body"))]));
+    let response = fixture.http.post(fixture.url("/redirect/307?/end")).body(stream).send().await.unwrap();
+    assert_eq!(response.status(), 307, "a body that is gone cannot be sent again");
+    assert_eq!(fixture.server.seen()[0].body, "body");
+}
+
+#[tokio::test]
+async fn redirects_end_at_the_limit() {
+    let fixture = Fixture::with(|options| options.max_redirects(3)).await;
+    let error = fixture.http.get(fixture.url("/redirect/302")).send().await.unwrap_err();
+    assert!(error.is_redirect(), "{error:?}");
+    assert_eq!(error.to_string(), "more than 3 redirects");
+    assert_eq!(fixture.server.seen().len(), 4);
+
+    let fixture = Fixture::with(|options| options.max_redirects(0)).await;
+    let response = fixture.http.get(fixture.url("/redirect/302?/end")).send().await.unwrap();
+    assert_eq!(response.status(), 302);
+}
+
+#[tokio::test]
+async fn a_redirect_to_what_is_no_destination_is_denied() {
+    for (location, reason) in
+        [("file:///etc/passwd", "invalid-destination"), ("http://api.test:0/", "invalid-destination"), ("ftp://api.test/", "invalid-destination")]
+    {
+        let fixture = Fixture::new().await;
+        let error = fixture.http.get(fixture.url(&format!("/redirect/302?{location}"))).send().await.unwrap_err();
+        assert_eq!(error.denied().map(|denied| denied.reason().as_str()), Some(reason), "{location}");
+    }
+}
+
+#[tokio::test]
+async fn another_origin_gets_no_secrets_and_they_do_not_come_back() {
+    let secrets = HeaderMap::from_iter([("x-default".parse().unwrap(), HeaderValue::from_static("S3CRET"))]);
+    let fixture = Fixture::with(|options| options.default_headers(secrets)).await;
+    // There, and back again.
+    let back = fixture.url("/end");
+    let there = fixture.other_url(&format!("/redirect/302?{back}"));
+    let request = fixture.http.get(fixture.url(&format!("/redirect/302?{there}")));
+    let request = request.header(AUTHORIZATION, "S3CRET").header("cookie", "S3CRET").header(ACCEPT, "text/html");
+    request.send().await.unwrap();
+
+    let (first, second, third) = (&fixture.server.seen()[0], &fixture.other.seen()[0], &fixture.server.seen()[1]);
+    assert_eq!(first.header("x-default"), Some("S3CRET"));
+    assert_eq!(first.header("authorization"), Some("S3CRET"));
+    for seen in [second, third] {
+        assert!(!format!("{:?}", seen.headers).contains("S3CRET"), "{seen:?}");
+        assert_eq!(seen.header("accept"), Some("text/html"));
+        assert_eq!(seen.header("referer"), None);
+    }
+    let boundaries: Vec<_> = fixture.audit.of_type("decision").iter().map(|line| line["boundary"].clone()).collect();
+    assert_eq!(boundaries, ["external", "internal", "external"]);
+}
+
+#[tokio::test]
+async fn a_redirect_within_the_origin_keeps_all_headers() {
+    let secrets = HeaderMap::from_iter([("x-builder".parse().unwrap(), HeaderValue::from_static("S3CRET"))]);
+    let audit = ValidatedAudit::new();
+    let builder = reqwest::Client::builder().default_headers(secrets);
+    let http = Guard::new(policy(), audit).client(ClientOptions::from(builder).resolver(names())).unwrap();
+    let server = Server::http("server", "127.0.0.1").await;
+    let url = format!("http://api.test:{}/redirect/302?/end", server.port());
+    http.get(url).header(AUTHORIZATION, "S3CRET").send().await.unwrap();
+    for seen in server.seen() {
+        assert_eq!(seen.header("authorization"), Some("S3CRET"));
+        assert_eq!(seen.header("x-builder"), Some("S3CRET"));
+    }
+}
+
+#[tokio::test]
+async fn a_response_given_up_is_recorded_as_aborted() {
+    let fixture = Fixture::new().await;
+    let mut response = fixture.http.get(fixture.url("/endless")).send().await.unwrap();
+    response.chunk().await.unwrap();
+    drop(response);
+    let outcome = fixture.outcome();
+    assert_eq!(outcome["outcome"], "aborted");
+    assert!(outcome["bytes_received"].as_u64() >= Some(1));
+}
+
+#[tokio::test]
+async fn a_response_that_breaks_off_is_recorded_as_failed() {
+    let fixture = Fixture::new().await;
+    let response = fixture.http.get(fixture.url("/broken")).send().await.unwrap();
+    response.bytes().await.unwrap_err();
+    assert_eq!(fixture.outcome()["outcome"], "failed");
+}
+
+#[tokio::test]
+async fn a_request_dropped_half_way_is_recorded_as_cancelled() {
+    let fixture = Fixture::new().await;
+    let request = fixture.http.get(fixture.url("/slow")).send();
+    tokio::time::timeout(Duration::from_millis(200), request).await.unwrap_err();
+    let outcome = fixture.outcome();
+    assert_eq!(outcome["outcome"], "cancelled");
+    assert_eq!(outcome.get("status"), None);
+    assert!(outcome["duration_ms"].as_f64() >= Some(200.0));
+}
+
+#[tokio::test]
+async fn a_request_that_is_never_polled_leaves_no_line() {
+    let fixture = Fixture::new().await;
+    drop(fixture.http.get(fixture.url("/")).send());
+    assert_eq!(fixture.audit.lines().len(), 1, "the posture line alone");
+}
+
+#[tokio::test]
+async fn a_response_without_a_body_is_complete() {
+    let fixture = Fixture::new().await;
+    drop(fixture.http.head(fixture.url("/bytes?1000")).send().await.unwrap());
+    assert_eq!(fixture.outcome()["outcome"], "complete");
+}
+
+#[tokio::test]
+async fn a_timeout_of_a_request_holds_for_its_redirects_together() {
+    let fixture = Fixture::new().await;
+    let request = fixture.http.get(fixture.url("/redirect/302?/slow")).timeout(Duration::from_millis(300));
+    let started = std::time::Instant::now();
+    let error = request.send().await.unwrap_err();
+    assert!(error.is_timeout() && started.elapsed() < Duration::from_secs(4), "{error:?}");
+    let outcomes: Vec<_> = fixture.audit.of_type("outcome").iter().map(|line| line["outcome"].clone()).collect();
+    assert_eq!(outcomes, ["redirected", "failed"]);
+}
+
+#[tokio::test]
+async fn a_streamed_request_body_arrives_whole() {
+    let fixture = Fixture::new().await;
+    let chunks = (0..100).map(|number| Ok::<_, std::io::Error>(Bytes::from(format!("{number},"))));
+    let stream = reqwest::Body::wrap_stream(futures_util::stream::iter(chunks));
+    fixture.http.post(fixture.url("/")).body(stream).send().await.unwrap().bytes().await.unwrap();
+    assert!(fixture.server.seen()[0].body.ends_with(b"98,99,"));
+    assert_eq!(fixture.outcome().get("bytes_sent"), None, "not known beforehand");
+}
+
+#[tokio::test]
+async fn http2_over_tls_is_guarded_alike() {
+    let audit = ValidatedAudit::new();
+    let guard = Guard::new(policy(), audit.clone());
+    let server = Server::https("secure", "127.0.0.1", &["api.test"]).await;
+    let builder = || reqwest::Client::builder().add_root_certificate(server.ca());
+    let url = format!("https://api.test:{}/", server.port());
+    let http = guard.client(ClientOptions::from(builder()).resolver(names())).unwrap();
+    for _ in 0..2 {
+        let response = http.get(&url).send().await.unwrap();
+        assert_eq!(response.version(), Version::HTTP_2);
+        response.bytes().await.unwrap();
+    }
+    let plain = guard.reqwest(ClientOptions::from(builder()).resolver(names())).unwrap();
+    plain.get(&url).send().await.unwrap();
+    plain.get(&url).send().await.unwrap();
+    assert_eq!(server.seen().len(), 4);
+
+    let decisions = audit.of_type("decision");
+    let stages: Vec<_> = decisions.iter().map(|line| line["stage"].as_str().unwrap()).collect();
+    assert_eq!(stages, ["request", "request", "connection"], "an ordinary client records its connection");
+    assert_eq!(decisions[2]["scheme"], "https");
+    assert_eq!(decisions[2]["host"], "api.test");
+    assert_eq!(decisions[2]["peer_port"], server.port());
+}
+
+#[tokio::test]
+async fn an_ordinary_client_needs_a_rule_for_plain_http() {
+    let server = Server::http("server", "127.0.0.1").await;
+    let rule = Rule::new("https-only").hosts(["api.test"]).port_range(1..=65535).addresses(["127.0.0.1/32"]);
+    let guard = Guard::new(Policy::builder("https").allow(rule).build().unwrap(), ValidatedAudit::new());
+    let http = guard.reqwest(ClientOptions::from(reqwest::Client::builder()).resolver(names())).unwrap();
+    let error = http.get(format!("http://api.test:{}/", server.port())).send().await.unwrap_err();
+    assert_eq!(egress_guard::denied(&error).unwrap().reason().as_str(), "scheme-not-allowed");
+    assert!(server.seen().is_empty());
+}
+
+#[tokio::test]
+async fn a_request_built_by_reqwest_itself_is_guarded_too() {
+    let fixture = Fixture::new().await;
+    let request = reqwest::Client::new().get("http://user:S3CRET@api.test/").build().unwrap();
+    assert!(request.headers().contains_key(AUTHORIZATION), "reqwest moves user information to a header");
+    let mut request = request;
+    request.url_mut().set_username("user").unwrap();
+    let error = fixture.http.execute(request).await.unwrap_err();
+    assert_eq!(error.denied().unwrap().reason().as_str(), "user-info");
+}
+
+#[tokio::test]
+async fn long_and_odd_requests_leave_bounded_lines() {
+    let fixture = Fixture::new().await;
+    let long = "x".repeat(100_000);
+    let method = Method::from_bytes("M".repeat(10_000).as_bytes()).unwrap();
+    for url in [format!("http://evil.test/{long}\u{202e}\u{1b}[31m"), format!("http://{}.test/", "a.".repeat(120)), format!("http://{long}/")] {
+        let _ = fixture.http.request(method.clone(), url).send().await;
+    }
+    let lines = fixture.audit.of_type("decision");
+    assert!(lines.len() >= 2);
+    assert_eq!(lines[0]["path_truncated"], true);
+}
