@@ -183,6 +183,7 @@ impl Policy {
         let mut found = Found::default();
         self.visit_candidates(request.host, request.peer, |number, rule, subject| match rule.effect {
             Effect::Deny => found.deny(number, rule, deny_matches(rule, request, subject)),
+            Effect::Allow if subject == Subject::Address => {}
             Effect::Allow => found.allow(number, rule, allow_fails(rule, request, subject)),
         });
         if let Some((_, rule)) = found.denied {
@@ -213,6 +214,7 @@ impl Policy {
         let mut conflict = false;
         self.visit_candidates(request.host, request.peer, |_, rule, subject| {
             conflict |= rule.effect == Effect::Allow
+                && subject == Subject::Host
                 && !Arc::ptr_eq(&rule.addresses, addresses)
                 && allow_fails(rule, &connection, subject).is_none()
                 && allow_fails(rule, request, subject).is_some();
@@ -261,7 +263,7 @@ enum Match {
 /// network is denied whatever the rule says about methods and paths, because nothing is checked against the network
 /// again once the connection stands.
 fn deny_matches(rule: &CompiledRule, request: &Request<'_>, subject: Subject) -> Match {
-    let by_network = matches!(subject, Subject::Network { .. });
+    let by_network = subject != Subject::Host;
     let port_and_scheme = rule.schemes.as_ref().is_none_or(|_| request.scheme.is_some_and(|scheme| rule.matches_scheme(scheme)))
         && rule.ports.as_ref().is_none_or(|_| request.port.is_some_and(|port| rule.matches_port(port, request.scheme)));
     let method = match request.method {
@@ -282,9 +284,6 @@ fn deny_matches(rule: &CompiledRule, request: &Request<'_>, subject: Subject) ->
 
 /// How an allow rule fails to match, if it does. What is not known matches.
 fn allow_fails(rule: &CompiledRule, request: &Request<'_>, subject: Subject) -> Option<Reason> {
-    if subject == (Subject::Network { opens: false }) {
-        return Some(Reason::IpLiteralNotAllowed);
-    }
     if request.scheme.is_some_and(|scheme| !rule.matches_scheme(scheme)) {
         return Some(Reason::SchemeNotAllowed);
     }
@@ -315,7 +314,6 @@ fn allow_fails(rule: &CompiledRule, request: &Request<'_>, subject: Subject) -> 
 
 /// The reasons of [`allow_fails`], in the order in which it tests.
 const PROGRESS: &[Reason] = &[
-    Reason::IpLiteralNotAllowed,
     Reason::SchemeNotAllowed,
     Reason::PortNotAllowed,
     Reason::MethodNotAllowed,

@@ -173,7 +173,8 @@ impl Policy {
         for ip in [literal, peer].into_iter().flatten() {
             for reachable in reachable_through(ip) {
                 for (network, rules) in self.index.networks.around(reachable) {
-                    visit_all(rules, Subject::Network { opens: literal == Some(ip) && address::network_opens(network, ip) });
+                    let opens = literal == Some(ip) && address::network_opens(network, ip);
+                    visit_all(rules, if opens { Subject::Literal } else { Subject::Address });
                 }
             }
         }
@@ -190,11 +191,13 @@ impl fmt::Debug for Policy {
 /// What put a rule in question.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Subject {
-    /// Its hosts.
+    /// One of its hosts.
     Host,
-    /// Its networks, and whether they may allow this address: only as an IP literal, and only where
-    /// [`network_opens`](address::network_opens) says so.
-    Network { opens: bool },
+    /// One of its networks, which [opens](address::network_opens) the IP literal that was asked for.
+    Literal,
+    /// One of its networks, around an address that it cannot allow: the name's, or one that it does not open. Deny
+    /// rules match it all the same.
+    Address,
 }
 
 /// Whether a destination is the policy owner's own.

@@ -136,3 +136,121 @@ fn announced(request: &impl fmt::Debug) -> Option<Destination> {
     let text = format!("{request:?}");
     text.strip_prefix("Unnameable(")?.strip_suffix(')')?.parse().ok()
 }
+
+#[cfg(test)]
+mod tests {
+    use std::net::SocketAddr;
+    use std::sync::Mutex;
+
+    use hyper_util::client::legacy::connect::HttpConnector;
+    use hyper_util::client::legacy::connect::dns::Name;
+    use tokio::net::TcpListener;
+    use tower::{ServiceBuilder, ServiceExt};
+
+    use super::*;
+    use crate::{MemorySink, Policy, Rule};
+
+    /// Notes what [`announced`] reads of each request.
+    #[derive(Clone, Default)]
+    struct Announced(Arc<Mutex<Vec<Option<String>>>>);
+
+    impl<S> Layer<S> for Announced {
+        type Service = AnnouncedService<S>;
+
+        fn layer(&self, inner: S) -> AnnouncedService<S> {
+            AnnouncedService { inner, read: self.clone() }
+        }
+    }
+
+    #[derive(Clone)]
+    struct AnnouncedService<S> {
+        inner: S,
+        read: Announced,
+    }
+
+    impl<S: Service<R>, R: fmt::Debug> Service<R> for AnnouncedService<S> {
+        type Response = S::Response;
+        type Error = S::Error;
+        type Future = S::Future;
+
+        fn poll_ready(&mut self, context: &mut Context<'_>) -> Poll<Result<(), S::Error>> {
+            self.inner.poll_ready(context)
+        }
+
+        fn call(&mut self, request: R) -> S::Future {
+            self.read.0.lock().unwrap().push(announced(&request).map(|destination| destination.to_string()));
+            self.inner.call(request)
+        }
+    }
+
+    /// If this fails, a new reqwest prints its connector's request otherwise. Nothing has been opened: the early
+    /// refusal is gone, and denied connections are now closed after the handshake instead of never begun.
+    #[tokio::test]
+    async fn canary_reqwest_still_announces_where_it_connects_to() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let port = listener.local_addr().unwrap().port();
+        let read = Announced::default();
+        let client = ::reqwest::Client::builder().no_proxy().connector_layer(read.clone()).build().unwrap();
+        drop(listener);
+        for url in [format!("http://127.0.0.1:{port}/a?b"), format!("https://127.0.0.1:{port}/")] {
+            client.get(url).send().await.unwrap_err();
+        }
+        let expected = ["http", "https"].map(|scheme| Some(format!("{scheme}://127.0.0.1:{port}/")));
+        assert_eq!(*read.0.lock().unwrap(), expected);
+    }
+
+    /// Answers every name with one address, and tells the guard as its resolver does.
+    #[derive(Clone)]
+    struct Noting(SocketAddr);
+
+    impl Service<Name> for Noting {
+        type Response = std::iter::Once<SocketAddr>;
+        type Error = BoxError;
+        type Future = std::future::Ready<Result<Self::Response, BoxError>>;
+
+        fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), BoxError>> {
+            Poll::Ready(Ok(()))
+        }
+
+        fn call(&mut self, name: Name) -> Self::Future {
+            assert!(Connecting::note_name(&Host::parse(name.as_str()).unwrap()), "called within the connection's scope");
+            std::future::ready(Ok(std::iter::once(self.0)))
+        }
+    }
+
+    /// hyper's own connector takes a `Uri`, which `announced` cannot read: all is left to the check of the connection.
+    #[tokio::test]
+    async fn without_early_refusal_the_connection_itself_is_judged() {
+        let good = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let port = good.local_addr().unwrap().port();
+        let bad = TcpListener::bind(("127.0.0.2", port)).await.unwrap();
+        let policy = Policy::builder("p")
+            .allow(Rule::new("a").hosts(["a.test"]).schemes(["http"]).port(port).addresses(["127.0.0.1/32"]))
+            .allow(Rule::new("s").hosts(["s.test"]).port(port).addresses(["127.0.0.1/32"]))
+            .allow(Rule::new("n").networks(["127.0.0.1/32"]).schemes(["http"]).port(port + 1))
+            .build()
+            .unwrap();
+        let cases = [
+            ("an allowed name", "a.test", "127.0.0.1", None),
+            ("at a forbidden address", "a.test", "127.0.0.2", Some("address-not-allowed")),
+            ("an unlisted name", "evil.test", "127.0.0.1", Some("host-not-allowed")),
+            ("a name for https only", "s.test", "127.0.0.1", Some("scheme-not-allowed")),
+            ("a listed literal on another port", "127.0.0.1", "127.0.0.1", Some("port-not-allowed")),
+            ("an unlisted literal", "127.0.0.2", "127.0.0.1", Some("ip-literal-not-allowed")),
+        ];
+        for (case, host, resolves_to, reason) in cases {
+            let guard = Guard::new(policy.clone(), MemorySink::new());
+            let resolver = Noting(SocketAddr::new(resolves_to.parse().unwrap(), 0));
+            let connector = ServiceBuilder::new()
+                .layer(ConnectLayer::new(guard, true))
+                .map_err(|error| Box::new(error) as BoxError)
+                .service(HttpConnector::new_with_resolver(resolver));
+            let uri: http::Uri = format!("http://{host}:{port}/").parse().unwrap();
+            assert!(announced(&uri).is_none());
+            let denied = connector.oneshot(uri).await.err();
+            let denied = denied.as_deref().map(|error| crate::denied(error).expect(case).reason().as_str());
+            assert_eq!(denied, reason, "{case}");
+        }
+        drop(bad);
+    }
+}
