@@ -64,7 +64,8 @@ impl World {
             .addresses(["127.0.0.1/32"]);
         // POST nowhere but here.
         let no_post = Rule::new("get-only").hosts(["other.test"]).methods(["POST"]);
-        let plain = Rule::new("no-plain-http-on-secure").hosts(["allowed.test"]).schemes(["http"]).paths(["/ok/downgraded"]);
+        let plain =
+            Rule::new("no-plain-http-on-secure").hosts(["allowed.test"]).schemes(["http"]).paths(["/ok/downgraded"]);
         Policy::builder("bypass").allow(partner).deny(no_post).deny(plain).build().unwrap()
     }
 

@@ -229,9 +229,11 @@ async fn redirects_end_at_the_limit() {
 
 #[tokio::test]
 async fn a_redirect_to_what_is_no_destination_is_denied() {
-    for (location, reason) in
-        [("file:///etc/passwd", "invalid-destination"), ("http://api.test:0/", "invalid-destination"), ("ftp://api.test/", "invalid-destination")]
-    {
+    for (location, reason) in [
+        ("file:///etc/passwd", "invalid-destination"),
+        ("http://api.test:0/", "invalid-destination"),
+        ("ftp://api.test/", "invalid-destination"),
+    ] {
         let fixture = Fixture::new().await;
         let error = fixture.http.get(fixture.url(&format!("/redirect/302?{location}"))).send().await.unwrap_err();
         assert_eq!(error.denied().map(|denied| denied.reason().as_str()), Some(reason), "{location}");
@@ -394,7 +396,11 @@ async fn long_and_odd_requests_leave_bounded_lines() {
     let fixture = Fixture::new().await;
     let long = "x".repeat(100_000);
     let method = Method::from_bytes("M".repeat(10_000).as_bytes()).unwrap();
-    for url in [format!("http://evil.test/{long}\u{202e}\u{1b}[31m"), format!("http://{}.test/", "a.".repeat(120)), format!("http://{long}/")] {
+    for url in [
+        format!("http://evil.test/{long}\u{202e}\u{1b}[31m"),
+        format!("http://{}.test/", "a.".repeat(120)),
+        format!("http://{long}/"),
+    ] {
         let _ = fixture.http.request(method.clone(), url).send().await;
     }
     let lines = fixture.audit.of_type("decision");

@@ -151,7 +151,12 @@ async fn concurrent_invocations_never_mix_their_lines() {
     }
     // A bare task cannot know which of several invocations it belongs to, and says so instead of guessing.
     let lines = function.all_lines();
-    let bare: Vec<_> = lines.iter().filter(|line| line["path"].as_str().is_some_and(|path| path.starts_with("/spawn-") && !path.contains("carried"))).collect();
+    let bare: Vec<_> = lines
+        .iter()
+        .filter(|line| {
+            line["path"].as_str().is_some_and(|path| path.starts_with("/spawn-") && !path.contains("carried"))
+        })
+        .collect();
     assert_eq!(bare.len(), 40);
     assert!(bare.iter().all(|line| line["context_source"] == "none" && line.get("requestId").is_none()));
 }
@@ -164,14 +169,16 @@ async fn the_function() {
     let rule = Rule::new("api").hosts(["api.test"]).schemes(["http"]).port_range(1..=65535).addresses(["127.0.0.1/32"]);
     let policy = Policy::builder("orders").allow(rule).build().unwrap();
     let guard = Guard::new(policy, JsonLines::stdout());
-    let options = ClientOptions::from(reqwest::Client::builder()).resolver(Names::new().with("api.test", &["127.0.0.1"]));
+    let options =
+        ClientOptions::from(reqwest::Client::builder()).resolver(Names::new().with("api.test", &["127.0.0.1"]));
     let http = guard.client(options).unwrap();
     let server = std::env::var("SERVER").unwrap();
     let handler = service_fn(move |event: LambdaEvent<Value>| {
         let (http, url) = (http.clone(), format!("{server}/{}", event.context.request_id));
         let what = event.payload["do"].as_str().unwrap().to_owned();
         // Made here, in the handler's synchronous part.
-        let early = (what == "call-before-the-future").then(|| tokio::spawn(in_current_invocation(call(http.clone(), url.clone()))));
+        let early = (what == "call-before-the-future")
+            .then(|| tokio::spawn(in_current_invocation(call(http.clone(), url.clone()))));
         async move {
             match early {
                 Some(early) => buffered(early.await??),

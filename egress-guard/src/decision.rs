@@ -54,7 +54,6 @@ impl<'a> Request<'a> {
     pub fn peer(self, peer: IpAddr) -> Self {
         Self { peer: Some(peer), ..self }
     }
-
 }
 
 /// The answer of a policy.
@@ -168,7 +167,9 @@ impl From<&InvalidDestination> for Reason {
         match error.fault() {
             Fault::UserInfo => Self::UserInfo,
             Fault::NotNormal { .. } => Self::NotNormalized,
-            Fault::Url(_) | Fault::Scheme(_) | Fault::NoHost | Fault::Name(_) | Fault::PortZero => Self::InvalidDestination,
+            Fault::Url(_) | Fault::Scheme(_) | Fault::NoHost | Fault::Name(_) | Fault::PortZero => {
+                Self::InvalidDestination
+            }
         }
     }
 }
@@ -264,7 +265,10 @@ enum Match {
 /// again once the connection stands.
 fn deny_matches(rule: &CompiledRule, request: &Request<'_>, subject: Subject) -> Match {
     let by_network = subject != Subject::Host;
-    let port_and_scheme = rule.schemes.as_ref().is_none_or(|_| request.scheme.is_some_and(|scheme| rule.matches_scheme(scheme)))
+    let port_and_scheme = rule
+        .schemes
+        .as_ref()
+        .is_none_or(|_| request.scheme.is_some_and(|scheme| rule.matches_scheme(scheme)))
         && rule.ports.as_ref().is_none_or(|_| request.port.is_some_and(|port| rule.matches_port(port, request.scheme)));
     let method = match request.method {
         Some(method) => rule.matches_method(method),
@@ -429,7 +433,12 @@ mod tests {
             ("a port in the range", "GET", "http://a.cdn.example.com:8042/", "allow cdn"),
             ("a port behind the range", "GET", "http://a.cdn.example.com:8100/", "deny port-not-allowed"),
             ("ports listed means the default is not", "GET", "http://a.cdn.example.com/", "deny port-not-allowed"),
-            ("one rule's host with another's port", "GET", "https://api.example.com:8042/v1/x", "deny port-not-allowed"),
+            (
+                "one rule's host with another's port",
+                "GET",
+                "https://api.example.com:8042/v1/x",
+                "deny port-not-allowed",
+            ),
             ("the apex", "GET", "https://apex.example/", "allow apex"),
             ("below the apex", "GET", "https://a.b.apex.example/", "allow apex"),
             ("one label for a middle star", "GET", "https://ec2.eu-west-1.amazonaws.com/", "allow ec2"),
@@ -437,7 +446,12 @@ mod tests {
             ("no label for a middle star", "GET", "https://ec2.amazonaws.com/", "deny host-not-allowed"),
             ("a star within a label", "GET", "https://bucket-7.s3.eu-west-1.amazonaws.com/", "allow ec2"),
             ("which stays there", "GET", "https://bucket-7.x.s3.eu-west-1.amazonaws.com/", "deny host-not-allowed"),
-            ("and in front of which nothing may be", "GET", "https://x-bucket-7.s3.eu-west-1.amazonaws.com/", "deny host-not-allowed"),
+            (
+                "and in front of which nothing may be",
+                "GET",
+                "https://x-bucket-7.s3.eu-west-1.amazonaws.com/",
+                "deny host-not-allowed",
+            ),
             ("a literal in a network", "GET", "https://10.20.1.2:8443/", "allow warehouse"),
             ("the same, IPv4-mapped", "GET", "https://[::ffff:10.20.1.2]:8443/", "allow warehouse"),
             ("a literal on another port", "GET", "https://10.20.1.2/", "deny port-not-allowed"),

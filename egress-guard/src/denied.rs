@@ -42,7 +42,8 @@ impl Denied {
             }
             None => explain(reason, request),
         };
-        let message = format!("egress denied by policy `{}`: {}: {explanation} ({reason})", policy.name(), Asked(request));
+        let message =
+            format!("egress denied by policy `{}`: {}: {explanation} ({reason})", policy.name(), Asked(request));
         Self { reason, rule, message: message.into() }
     }
 

@@ -3,6 +3,7 @@
 use std::collections::VecDeque;
 use std::convert::Infallible;
 use std::net::SocketAddr;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -50,6 +51,7 @@ struct State {
     waiting: Mutex<VecDeque<(Invocation, oneshot::Sender<Answer>)>>,
     running: Mutex<Vec<(String, oneshot::Sender<Answer>)>>,
     arrived: Notify,
+    polls: AtomicUsize,
 }
 
 impl RuntimeApi {
@@ -89,6 +91,12 @@ impl RuntimeApi {
             ("AWS_LAMBDA_LOG_GROUP_NAME", "/aws/lambda/orders".to_owned()),
             ("AWS_LAMBDA_LOG_STREAM_NAME", "stream".to_owned()),
         ]
+    }
+
+    /// How often a function asked for an invocation.
+    #[must_use]
+    pub fn polls(&self) -> usize {
+        self.state.polls.load(Ordering::Relaxed)
     }
 
     /// Hands an event to the function and waits for its answer, or until `patience` is over.
@@ -139,6 +147,7 @@ async fn answer(state: Arc<State>, request: Request<Incoming>) -> Result<Respons
         return Ok(plain(StatusCode::NOT_FOUND));
     };
     if request.method() == Method::GET && rest == "next" {
+        state.polls.fetch_add(1, Ordering::Relaxed);
         let Invocation { request_id, event } = state.next().await;
         let deadline = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default() + Duration::from_secs(30);
         let response = Response::builder()

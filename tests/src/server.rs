@@ -190,9 +190,8 @@ fn certificate(names: &[&str]) -> (TlsAcceptor, String) {
 async fn serve<S: AsyncRead + AsyncWrite + Unpin + Send + 'static>(name: &'static str, log: Log, stream: S) {
     let service = service_fn(move |request| answer(name, Arc::clone(&log), request));
     // A client that goes away is no fault.
-    let _ = auto::Builder::new(TokioExecutor::new())
-        .serve_connection_with_upgrades(TokioIo::new(stream), service)
-        .await;
+    let _ =
+        auto::Builder::new(TokioExecutor::new()).serve_connection_with_upgrades(TokioIo::new(stream), service).await;
 }
 
 type Body = UnsyncBoxBody<Bytes, std::io::Error>;
@@ -240,9 +239,9 @@ async fn answer(name: &'static str, log: Log, mut request: Request<Incoming>) ->
 }
 
 fn respond(status: StatusCode, headers: &[(&str, &str)], body: Bytes) -> Response<Body> {
-    let response = headers.iter().fold(Response::builder().status(status), |response, (name, value)| {
-        response.header(*name, *value)
-    });
+    let response = headers
+        .iter()
+        .fold(Response::builder().status(status), |response, (name, value)| response.header(*name, *value));
     response.body(Full::new(body).map_err(|never| match never {}).boxed_unsync()).expect("a response")
 }
 

@@ -17,9 +17,9 @@ pub use record::{AUDIT_SCHEMA, AuditEvent, AuditRecord};
 #[cfg(feature = "tracing")]
 pub use self::tracing::TracingSink;
 
+pub(crate) use invocation::Context;
 #[cfg(feature = "lambda")]
 pub use invocation::{InInvocation, in_current_invocation};
-pub(crate) use invocation::Context;
 #[cfg(feature = "lambda")]
 pub(crate) use invocation::{Invocation, OnlyInvocation};
 

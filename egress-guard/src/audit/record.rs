@@ -2,8 +2,10 @@
 
 use std::net::IpAddr;
 
+use jiff::Timestamp;
 use serde::Serialize;
 
+use super::invocation::Context;
 use crate::destination::Host;
 
 /// The JSON Schema (2020-12) of an audit line.
@@ -89,6 +91,58 @@ pub struct AuditRecord<'a> {
     pub xray_trace_id: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub context_source: Option<&'static str>,
+}
+
+impl<'a> AuditRecord<'a> {
+    /// What every line has; the time is now.
+    pub(crate) fn new(
+        event_type: AuditEvent,
+        seq: u64,
+        policy_id: &'a str,
+        context: &'a Context,
+        message: String,
+    ) -> Self {
+        let invocation = context.invocation();
+        Self {
+            timestamp: format!("{:.3}", Timestamp::now()),
+            level: "INFO",
+            message,
+            request_id: invocation.map(|invocation| &*invocation.request_id),
+            event_type,
+            schema: "egress-guard/1",
+            seq,
+            exchange_id: None,
+            action: None,
+            reason: None,
+            rule_id: None,
+            policy_id,
+            mode: "enforce",
+            rule_count: None,
+            boundary: None,
+            client: None,
+            stage: None,
+            method: None,
+            scheme: None,
+            host: None,
+            port: None,
+            path: None,
+            path_truncated: None,
+            peer_ip: None,
+            peer_port: None,
+            local_port: None,
+            hop: None,
+            outcome: None,
+            status: None,
+            bytes_sent: None,
+            bytes_received: None,
+            duration_ms: None,
+            function_name: invocation.map(|invocation| &*invocation.function_name),
+            function_version: invocation.map(|invocation| &*invocation.function_version),
+            function_arn: invocation.map(|invocation| &*invocation.function_arn),
+            xray_trace_id: invocation.and_then(|invocation| invocation.xray_trace_id.as_deref()),
+            context_source: Some(context.source()),
+        }
+    }
 }
 
 /// What an audit record tells.

@@ -120,8 +120,9 @@ fn class_v6(ip: Ipv6Addr) -> Class {
         return Class::CloudMetadata;
     }
     let own = BLOCKS_V6.iter().find(|(block, _)| block.contains(&ip)).map(|(_, class)| *class);
-    // A translated or tunnelled packet arrives at the IPv4 address, so a special one there decides.
-    let embedded = embedded_v4(ip).into_iter().flatten().map(class_v4).find(|class| *class != Class::Public);
+    // A translated or tunnelled packet arrives at the IPv4 address, so a special one there decides; of two, metadata.
+    let special = embedded_v4(ip).into_iter().flatten().map(class_v4).filter(|class| *class != Class::Public);
+    let embedded = special.max_by_key(|class| *class == Class::CloudMetadata);
     match (own, embedded) {
         (Some(Class::Transition) | None, Some(inner)) => inner,
         (Some(own), _) => own,
@@ -146,7 +147,9 @@ fn embedded_v4(ip: Ipv6Addr) -> [Option<Ipv4Addr>; 2] {
     let from = |high: u16, low: u16| Ipv4Addr::from(u32::from(high) << 16 | u32::from(low));
     match (a, b, c) {
         // RFC 4291: IPv4-compatible; :: and ::1 are addresses of their own.
-        (0, 0, 0) if ip.octets().starts_with(&[0; 12]) && !ip.is_unspecified() && !ip.is_loopback() => [Some(from(g, h)), None],
+        (0, 0, 0) if ip.octets().starts_with(&[0; 12]) && !ip.is_unspecified() && !ip.is_loopback() => {
+            [Some(from(g, h)), None]
+        }
         // RFC 6145: IPv4-translated.
         (0, 0, 0) if (d, e) == (0, 0xffff) => [Some(from(g, h)), None],
         // RFC 6052: the well-known prefix, address in the last 32 bits.

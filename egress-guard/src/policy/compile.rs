@@ -18,7 +18,7 @@ use crate::destination::Scheme;
 /// Checks a draft and builds the policy; faults already found by its reader are reported with the new ones.
 pub(super) fn compile(draft: PolicyDraft, faults: Vec<PolicyFault>) -> Result<Policy, Vec<PolicyFault>> {
     let mut compiler = Compiler { faults, ..Compiler::default() };
-    let name = compiler.name(draft.name);
+    let name = compiler.name(draft.name, draft.place, draft.unread);
     compiler.internal(&draft.internal_hosts, &draft.internal_networks);
     // Deny rules first, so that of all rules that match a request the first one decides.
     let drafts = draft.deny.into_iter().map(|draft| (Effect::Deny, draft));
@@ -49,9 +49,16 @@ impl Compiler {
         self.faults.push(PolicyFault::new(place, problem, cure));
     }
 
-    fn name(&mut self, name: Option<Text>) -> Arc<str> {
+    fn name(&mut self, name: Option<Text>, place: Option<Place>, unread: bool) -> Arc<str> {
         let Some(name) = name else {
-            self.fault(None, "the policy has no `name`", "write one, as in name = \"orders\"; every audit line carries it");
+            if unread {
+                return "".into();
+            }
+            self.fault(
+                place,
+                "the policy has no `name`",
+                "write one, as in name = \"orders\"; every audit line carries it",
+            );
             return "".into();
         };
         if !is_identifier(&name.text) {
@@ -78,12 +85,12 @@ impl Compiler {
         let any_host = draft.any_host || (effect == Effect::Deny && hosts.iter().any(|host| host.text == "*"));
         let patterns = if any_host { Vec::new() } else { self.patterns(hosts) };
         let networks = self.networks(draft.networks.as_deref().unwrap_or_default());
-        let paths = self.paths(&id, draft.paths.as_deref());
+        let paths = self.paths((&id, draft.place), draft.paths.as_deref());
         let compiled = CompiledRule {
             effect,
-            schemes: self.list(&id, "schemes", draft.schemes.as_deref(), parse_scheme),
-            ports: self.list(&id, "ports", draft.ports.as_deref(), parse_ports),
-            methods: self.list(&id, "methods", draft.methods.as_deref(), parse_method),
+            schemes: self.list((&id, draft.place), "schemes", draft.schemes.as_deref(), parse_scheme),
+            ports: self.list((&id, draft.place), "ports", draft.ports.as_deref(), parse_ports),
+            methods: self.list((&id, draft.place), "methods", draft.methods.as_deref(), parse_method),
             paths,
             addresses: self.addresses(effect, &id, &draft),
             reason: self.prose("reason", draft.reason),
@@ -105,6 +112,9 @@ impl Compiler {
 
     fn id(&mut self, effect: Effect, draft: &RuleDraft) -> RuleId {
         let Some(Text { text, place }) = &draft.id else {
+            if draft.unread {
+                return RuleId::new("unread");
+            }
             let table = table_name(effect);
             self.fault(draft.place, format!("a rule in {table} has no `id`"), "write one, as in id = \"payments-api\"");
             return RuleId::new("without id");
@@ -122,8 +132,8 @@ impl Compiler {
 
     /// A rule must say what it is about, once, and in a way that can match.
     fn has_subject(&mut self, effect: Effect, id: &RuleId, draft: &RuleDraft) {
-        let RuleDraft { hosts, networks, any_host, place, .. } = draft;
-        if hosts.is_none() && networks.is_none() && !any_host {
+        let RuleDraft { hosts, networks, any_host, place, unread, .. } = draft;
+        if hosts.is_none() && networks.is_none() && !any_host && !unread {
             self.fault(
                 *place,
                 format!("rule `{id}` says neither `hosts` nor `networks`"),
@@ -179,14 +189,14 @@ impl Compiler {
 
     fn list<T>(
         &mut self,
-        id: &RuleId,
+        (id, place): (&RuleId, Option<Place>),
         key: &str,
         texts: Option<&[Text]>,
         parse: fn(&str) -> Result<T, (String, String)>,
     ) -> Option<Vec<T>> {
         let texts = texts?;
         if texts.is_empty() {
-            self.empty(None, id, key);
+            self.empty(place, id, key);
         }
         let mut parsed = Vec::with_capacity(texts.len());
         for text in texts {
@@ -198,10 +208,10 @@ impl Compiler {
         Some(parsed)
     }
 
-    fn paths(&mut self, id: &RuleId, paths: Option<&[Text]>) -> Option<PathSet> {
+    fn paths(&mut self, (id, place): (&RuleId, Option<Place>), paths: Option<&[Text]>) -> Option<PathSet> {
         let paths = paths?;
         if paths.is_empty() {
-            self.empty(None, id, "paths");
+            self.empty(place, id, "paths");
         }
         let mut builder = PathSetBuilder::new();
         for path in paths {
@@ -272,7 +282,9 @@ impl Compiler {
                     Ok(network) => {
                         addresses.networks.entry(network);
                     }
-                    Err((problem, cure)) if other.contains(['/', ':']) || other.starts_with(|c: char| c.is_ascii_digit()) => {
+                    Err((problem, cure))
+                        if other.contains(['/', ':']) || other.starts_with(|c: char| c.is_ascii_digit()) =>
+                    {
                         self.fault(*place, problem, cure);
                     }
                     Err(_) => self.fault(
@@ -289,7 +301,11 @@ impl Compiler {
     fn prose(&mut self, key: &str, text: Option<Text>) -> Option<Box<str>> {
         let Text { text, place } = text?;
         if text.chars().count() > 200 || text.chars().any(char::is_control) {
-            self.fault(place, format!("`{key}` is too long or not one line"), "write one line of at most 200 characters");
+            self.fault(
+                place,
+                format!("`{key}` is too long or not one line"),
+                "write one line of at most 200 characters",
+            );
         }
         Some(text.into())
     }
@@ -327,7 +343,10 @@ fn parse_method(text: &str) -> Result<Method, (String, String)> {
         ));
     }
     if text == "*" {
-        return Err(("method \"*\" is no method".to_owned(), "remove `methods`: without it every method is meant".to_owned()));
+        return Err((
+            "method \"*\" is no method".to_owned(),
+            "remove `methods`: without it every method is meant".to_owned(),
+        ));
     }
     // Methods are case-sensitive (RFC 9110, section 9.1); `get` would never match what clients send.
     let upper = text.to_ascii_uppercase();
@@ -357,10 +376,9 @@ fn parse_network(text: &str) -> Result<IpNet, (String, String)> {
     let Ok(network) = text.parse::<IpNet>() else {
         return Err(match text.parse::<std::net::IpAddr>() {
             Ok(ip) => (format!("network \"{ip}\" has no prefix length"), format!("write \"{}\"", IpNet::from(ip))),
-            Err(_) => (
-                format!("{text:?} is no network"),
-                "write CIDR, as in \"10.20.0.0/16\" or \"fd00::/8\"".to_owned(),
-            ),
+            Err(_) => {
+                (format!("{text:?} is no network"), "write CIDR, as in \"10.20.0.0/16\" or \"fd00::/8\"".to_owned())
+            }
         });
     };
     if network.trunc() != network {

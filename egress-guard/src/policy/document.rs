@@ -34,7 +34,16 @@ fn read(text: &str, root: Result<Node, Vec<PolicyFault>>) -> Result<Policy, Vec<
 const POLICY_KEYS: &[&str] = &["version", "name", "internal", "allow", "deny"];
 const INTERNAL_KEYS: &[&str] = &["hosts", "networks"];
 const RULE_KEYS: &[&str] = &[
-    "id", "hosts", "networks", "ports", "schemes", "methods", "paths", "addresses", "reason", "owner",
+    "id",
+    "hosts",
+    "networks",
+    "ports",
+    "schemes",
+    "methods",
+    "paths",
+    "addresses",
+    "reason",
+    "owner",
     "dangerously_any_host",
 ];
 
@@ -54,12 +63,15 @@ impl Reader<'_> {
     }
 
     fn policy(&mut self, root: &Node) -> PolicyDraft {
-        let mut draft = PolicyDraft::default();
+        let mut draft = PolicyDraft { place: Some(self.place(root.offset)), ..PolicyDraft::default() };
         let mut version = None;
         for Entry { key, key_offset, value } in self.table(root, "the policy") {
             match key.as_str() {
                 "version" => version = Some(value),
-                "name" => draft.name = self.string("name", value),
+                "name" => {
+                    draft.name = self.string("name", value);
+                    draft.unread = draft.name.is_none();
+                }
                 "internal" => self.internal(value, &mut draft),
                 "allow" => draft.allow = self.rules("[[allow]]", value),
                 "deny" => draft.deny = self.rules("[[deny]]", value),
@@ -68,7 +80,9 @@ impl Reader<'_> {
         }
         match version {
             Some(Node { value: Value::Integer(version), .. }) if version == "1" => {}
-            Some(node) => self.fault(node.offset, "this version of the policy language is unknown", "write version = 1"),
+            Some(node) => {
+                self.fault(node.offset, "this version of the policy language is unknown", "write version = 1");
+            }
             None => self.fault(0, "the policy has no `version`", "write version = 1 as its first line"),
         }
         draft
@@ -77,8 +91,8 @@ impl Reader<'_> {
     fn internal(&mut self, node: &Node, draft: &mut PolicyDraft) {
         for Entry { key, key_offset, value } in self.table(node, "[internal]") {
             match key.as_str() {
-                "hosts" => draft.internal_hosts = self.strings("hosts", value),
-                "networks" => draft.internal_networks = self.strings("networks", value),
+                "hosts" => draft.internal_hosts = self.strings("hosts", value).unwrap_or_default(),
+                "networks" => draft.internal_networks = self.strings("networks", value).unwrap_or_default(),
                 unknown => self.unknown_key(unknown, *key_offset, "[internal]", INTERNAL_KEYS),
             }
         }
@@ -97,22 +111,24 @@ impl Reader<'_> {
 
     fn rule(&mut self, table: &str, node: &Node) -> RuleDraft {
         let mut rule = RuleDraft { place: Some(self.place(node.offset)), ..RuleDraft::default() };
+        let faults = self.faults.len();
         for Entry { key, key_offset, value } in self.table(node, table) {
             match key.as_str() {
                 "id" => rule.id = self.string("id", value),
-                "hosts" => rule.hosts = Some(self.strings("hosts", value)),
-                "networks" => rule.networks = Some(self.strings("networks", value)),
-                "ports" => rule.ports = Some(self.ports(value)),
-                "schemes" => rule.schemes = Some(self.strings("schemes", value)),
-                "methods" => rule.methods = Some(self.strings("methods", value)),
-                "paths" => rule.paths = Some(self.strings("paths", value)),
-                "addresses" => rule.addresses = Some(self.strings("addresses", value)),
+                "hosts" => rule.hosts = self.strings("hosts", value),
+                "networks" => rule.networks = self.strings("networks", value),
+                "ports" => rule.ports = self.ports(value),
+                "schemes" => rule.schemes = self.strings("schemes", value),
+                "methods" => rule.methods = self.strings("methods", value),
+                "paths" => rule.paths = self.strings("paths", value),
+                "addresses" => rule.addresses = self.strings("addresses", value),
                 "reason" => rule.reason = self.string("reason", value),
                 "owner" => rule.owner = self.string("owner", value),
                 "dangerously_any_host" => rule.any_host = self.boolean("dangerously_any_host", value),
                 unknown => self.unknown_key(unknown, *key_offset, table, RULE_KEYS),
             }
         }
+        rule.unread = self.faults.len() > faults;
         rule
     }
 
@@ -137,45 +153,49 @@ impl Reader<'_> {
         }
     }
 
-    fn strings(&mut self, key: &str, node: &Node) -> Vec<Text> {
-        let Value::Array(items) = &node.value else {
-            let cure = match &node.value {
-                Value::String(text) => format!("write {key} = [{text:?}]"),
-                _ => format!("write {key} = [\"...\"]"),
-            };
-            self.fault(node.offset, format!("`{key}` is {}, not a list", node.value.kind()), cure);
-            return Vec::new();
+    fn strings(&mut self, key: &str, node: &Node) -> Option<Vec<Text>> {
+        let write = match &node.value {
+            Value::String(text) => format!("write {key} = [{text:?}]"),
+            _ => format!("write {key} = [\"...\"]"),
         };
-        items.iter().filter_map(|item| self.string(key, item)).collect()
+        self.texts(key, node, &write, |value| match value {
+            Value::String(text) => Some(text),
+            _ => None,
+        })
     }
 
-    /// Ports may be numbers or ranges in a string.
-    fn ports(&mut self, node: &Node) -> Vec<Text> {
+    /// Ports may be numbers, or ranges in a string.
+    fn ports(&mut self, node: &Node) -> Option<Vec<Text>> {
+        self.texts("ports", node, "write ports = [443, \"8000-8099\"]", |value| match value {
+            Value::String(text) | Value::Integer(text) => Some(text),
+            _ => None,
+        })
+    }
+
+    fn texts(&mut self, key: &str, node: &Node, cure: &str, read: fn(&Value) -> Option<&String>) -> Option<Vec<Text>> {
         let Value::Array(items) = &node.value else {
-            let problem = format!("`ports` is {}, not a list", node.value.kind());
-            self.fault(node.offset, problem, "write ports = [443, \"8000-8099\"]");
-            return Vec::new();
+            self.fault(node.offset, format!("`{key}` is {}, not a list", node.value.kind()), cure);
+            return None;
         };
-        let mut ports = Vec::with_capacity(items.len());
+        let mut texts = Vec::with_capacity(items.len());
         for item in items {
-            match &item.value {
-                Value::String(text) | Value::Integer(text) => {
-                    ports.push(Text { text: text.clone(), place: Some(self.place(item.offset)) });
-                }
-                other => {
-                    let problem = format!("a port is {}, not a number", other.kind());
-                    self.fault(item.offset, problem, "write 443 or \"8000-8099\"");
-                }
+            match read(&item.value) {
+                Some(text) => texts.push(Text { text: text.clone(), place: Some(self.place(item.offset)) }),
+                None => self.fault(item.offset, format!("`{key}` lists {}", item.value.kind()), cure),
             }
         }
-        ports
+        (texts.len() == items.len()).then_some(texts)
     }
 
     fn boolean(&mut self, key: &str, node: &Node) -> bool {
         match &node.value {
             Value::Boolean(value) => *value,
             other => {
-                self.fault(node.offset, format!("`{key}` is {}, not true or false", other.kind()), format!("write {key} = true"));
+                self.fault(
+                    node.offset,
+                    format!("`{key}` is {}, not true or false", other.kind()),
+                    format!("write {key} = true"),
+                );
                 false
             }
         }
@@ -192,5 +212,244 @@ impl Reader<'_> {
             None => format!("remove it; the keys are {}", known.join(", ")),
         };
         self.fault(offset, format!("`{}` is no key of {table}", key.escape_debug()), cure);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const HEAD: &str = "version = 1\nname = 'p'\n";
+
+    fn faults(policy: Result<Policy, Vec<PolicyFault>>) -> Vec<String> {
+        let mut faults: Vec<PolicyFault> = policy.err().unwrap_or_default();
+        faults.sort_by_key(|fault| (fault.line(), fault.column()));
+        faults.iter().map(ToString::to_string).collect()
+    }
+
+    #[test]
+    fn the_whole_language_is_read_from_toml_and_json_alike() {
+        let toml = r#"
+            version = 1
+            name = "orders"
+            [internal]
+            hosts = [".corp.example.com"]
+            networks = ["10.0.0.0/8", "fd12::/16"]
+            [[allow]]
+            id = "payments-api"
+            hosts = ["api.payments.example", "*.cdn.payments.example"]
+            ports = [443, "8000-8099"]
+            schemes = ["https", "http"]
+            methods = ["GET", "POST"]
+            paths = ["/v1/**"]
+            addresses = ["public", "private", "internal", "192.0.2.0/24"]
+            reason = "card charges"
+            owner = "payments-team"
+            [[allow]]
+            id = "warehouse"
+            networks = ["10.20.0.0/16"]
+            [[allow]]
+            id = "everything"
+            dangerously_any_host = true
+            [[deny]]
+            id = "no-legacy"
+            hosts = ["legacy.payments.example"]
+            [[deny]]
+            id = "nothing"
+            hosts = ["*"]
+        "#;
+        let table: toml::Table = toml.parse().unwrap();
+        let json = serde_json::to_string_pretty(&table).unwrap();
+        for policy in [from_toml(toml), from_json(&json)] {
+            let policy = policy.unwrap_or_else(|faults| panic!("{faults:#?}"));
+            assert_eq!((policy.name(), policy.rule_count()), ("orders", 5));
+        }
+    }
+
+    #[test]
+    fn every_fault_is_reported_with_its_place_and_its_cure() {
+        let rule = |keys: &str| format!("{HEAD}[[allow]]\nid = 'a'\nhosts = ['api.example.com']\n{keys}");
+        let cases: &[(&str, String, &[&str])] = &[
+            (
+                "an empty text",
+                String::new(),
+                &["the policy is empty: begin with version = 1 and name = \"...\"; \
+                   a policy with no rules denies every request"],
+            ),
+            (
+                "no head",
+                "# nothing".to_owned(),
+                &[
+                    "line 1, column 1: the policy has no `version`: write version = 1 as its first line",
+                    "line 1, column 1: the policy has no `name`: write one, as in name = \"orders\"; \
+                     every audit line carries it",
+                ],
+            ),
+            (
+                "not TOML",
+                "version = 1\nname = p".to_owned(),
+                &["line 2, column 8: this is not TOML: string values must be quoted, expected literal string: \
+                   mend the syntax (https://toml.io)"],
+            ),
+            (
+                "another version",
+                "version = 2\nname = 'p'".to_owned(),
+                &["line 1, column 11: this version of the policy language is unknown: write version = 1"],
+            ),
+            (
+                "unknown keys",
+                rule("host = ['x']\ncolour = 1"),
+                &[
+                    "line 6, column 1: `host` is no key of [[allow]]: write `hosts`",
+                    "line 7, column 1: `colour` is no key of [[allow]]: remove it; the keys are id, hosts, networks, \
+                     ports, schemes, methods, paths, addresses, reason, owner, dangerously_any_host",
+                ],
+            ),
+            (
+                "a table in place of a list of tables",
+                format!("{HEAD}[allow]\nid = 'a'"),
+                &["line 3, column 1: [[allow]] is a table, not a list of rules: \
+                   write [[allow]] with two brackets (in JSON: a list of objects)"],
+            ),
+            (
+                "values of the wrong kind, without faults that follow from them",
+                format!("{HEAD}[[allow]]\nid = 1\nhosts = 'x.example'\nports = 443\nmethods = [1]\nreason = ['x']\n"),
+                &[
+                    "line 4, column 6: `id` is a number, not a string: write id = \"...\"",
+                    "line 5, column 9: `hosts` is a string, not a list: write hosts = [\"x.example\"]",
+                    "line 6, column 9: `ports` is a number, not a list: write ports = [443, \"8000-8099\"]",
+                    "line 7, column 12: `methods` lists a number: write methods = [\"...\"]",
+                    "line 8, column 10: `reason` is a list, not a string: write reason = \"...\"",
+                ],
+            ),
+            (
+                "no id, no subject",
+                format!("{HEAD}[[allow]]\nports = [443]"),
+                &[
+                    "line 3, column 1: a rule in [[allow]] has no `id`: write one, as in id = \"payments-api\"",
+                    "line 3, column 1: rule `without id` says neither `hosts` nor `networks`: \
+                     list what it is about, as in hosts = [\"api.example.com\"]",
+                ],
+            ),
+            (
+                "an id twice, in allow and deny",
+                rule("[[deny]]\nid = 'a'\nhosts = ['x.example']"),
+                &[
+                    "line 4, column 6: two rules have the id \"a\": give each its own; audit lines name a rule by its id",
+                ],
+            ),
+            (
+                "an id that would not stay one word in a log",
+                format!("{HEAD}[[allow]]\nid = 'a b'\nhosts = ['x.example']"),
+                &["line 4, column 6: id \"a b\" is no identifier: write 1 to 64 of A-Z, a-z, 0-9, `-`, `_` and `.`"],
+            ),
+            (
+                "wildcards that match too much",
+                format!("{HEAD}[[allow]]\nid = 'a'\nhosts = ['*', '*.com', '*example.com']"),
+                &[
+                    "line 5, column 10: host `*` matches every host: list the hosts, as in \"*.example.com\", \
+                     or state dangerously_any_host = true instead of hosts",
+                    "line 5, column 15: host `*.com` matches names that anyone can register: \
+                     name who owns it, as in \"*.example.com\"",
+                    "line 5, column 24: host `*example.com` matches names that anyone can register: \
+                     write \"*.example.com\" for the names below it, or \".example.com\" for these and the name itself",
+                ],
+            ),
+            (
+                "networks",
+                format!(
+                    "{HEAD}[[allow]]\nid = 'a'\nnetworks = ['10.0.0.0/33', '10.0.0.1/8', '10.0.0.1', '::ffff:10.0.0.0/104']"
+                ),
+                &[
+                    "line 5, column 13: \"10.0.0.0/33\" is no network: write CIDR, as in \"10.20.0.0/16\" or \"fd00::/8\"",
+                    "line 5, column 28: network \"10.0.0.1/8\" has bits set beyond its prefix: \
+                     write \"10.0.0.0/8\", or \"10.0.0.1/32\" for the one address",
+                    "line 5, column 42: network \"10.0.0.1\" has no prefix length: write \"10.0.0.1/32\"",
+                    "line 5, column 54: network \"::ffff:10.0.0.0/104\" is IPv4-mapped and can never match: \
+                     write \"10.0.0.0/8\"",
+                ],
+            ),
+            (
+                "ports",
+                rule("ports = [0, '9-1', '443,80']"),
+                &[
+                    "line 6, column 10: \"0\" is neither a port nor a range of ports: \
+                     write 443 or \"8000-8099\", between 1 and 65535",
+                    "line 6, column 13: ports \"9-1\" run backwards: write \"1-9\"",
+                    "line 6, column 20: \"443,80\" is neither a port nor a range of ports: \
+                     write 443 or \"8000-8099\", between 1 and 65535",
+                ],
+            ),
+            (
+                "methods and schemes",
+                rule("methods = ['get', 'CONNECT', '*']\nschemes = ['ftp']"),
+                &[
+                    "line 6, column 12: method \"get\" is not in upper case: write \"GET\"",
+                    "line 6, column 19: method \"CONNECT\" can never match: tunnels are always denied: remove it",
+                    "line 6, column 30: method \"*\" is no method: remove `methods`: without it every method is meant",
+                    "line 7, column 12: scheme \"ftp\" is unknown: write \"https\" or \"http\"",
+                ],
+            ),
+            (
+                "addresses",
+                rule("addresses = ['internal', 'loopback', '10.0.0.1']"),
+                &[
+                    "line 6, column 14: addresses = [\"internal\"] opens nothing: [internal] lists no networks: \
+                     list them, as in [internal] networks = [\"10.0.0.0/8\"]",
+                    "line 6, column 26: \"loopback\" is no kind of address: \
+                     write \"public\", \"private\", \"internal\" or a network such as \"10.20.0.0/16\"",
+                    "line 6, column 38: network \"10.0.0.1\" has no prefix length: write \"10.0.0.1/32\"",
+                ],
+            ),
+            (
+                "lists that can never match",
+                rule("ports = []\npaths = []"),
+                &[
+                    "line 3, column 1: `paths` of rule `a` is empty, so it can never match: list something, or remove `paths`",
+                    "line 3, column 1: `ports` of rule `a` is empty, so it can never match: list something, or remove `ports`",
+                ],
+            ),
+            (
+                "keys that a deny rule has no use for",
+                format!("{HEAD}[[deny]]\nid = 'd'\nhosts = ['x.example']\naddresses = ['public']"),
+                &["line 6, column 14: deny rule `d` states `addresses`: write networks = [...]: \
+                   a deny rule with networks denies every name that resolves into them"],
+            ),
+            (
+                "addresses without names",
+                format!("{HEAD}[[allow]]\nid = 'a'\nnetworks = ['10.0.0.0/8']\naddresses = ['public']"),
+                &["line 6, column 14: rule `a` states `addresses` but lists no hosts: remove it: \
+                   `addresses` says what names may resolve to, and `networks` already lists addresses"],
+            ),
+            (
+                "hosts and any host",
+                rule("dangerously_any_host = true"),
+                &["line 3, column 1: rule `a` lists hosts and states dangerously_any_host: \
+                   keep the hosts and remove dangerously_any_host, or the reverse"],
+            ),
+        ];
+        for (name, text, expected) in cases {
+            assert_eq!(faults(from_toml(text)), *expected, "{name}");
+        }
+    }
+
+    #[test]
+    fn json_is_taken_strictly() {
+        let cases = [
+            ("", "the policy is empty"),
+            ("{", "line 1, column 1: this is not JSON: EOF while parsing an object"),
+            ("{\"version\":1,\"name\":\"p\",}", "this is not JSON"),
+            ("{\"version\":1,/**/\"name\":\"p\"}", "this is not JSON"),
+            ("{'version':1}", "this is not JSON"),
+            ("{\"version\":1}{}", "this is not JSON"),
+            ("[]", "the policy is a list, not a table"),
+            ("{\"version\":1,\"name\":\"p\",\n \"name\":\"q\"}", "line 2, column 2: the key `name` stands twice"),
+            ("{\"version\":1.0,\"name\":\"p\"}", "this version of the policy language is unknown"),
+            ("{\"version\":1,\"name\":null}", "line 1, column 21: `name` is null"),
+        ];
+        for (text, expected) in cases {
+            let faults = faults(from_json(text));
+            assert!(faults.first().is_some_and(|fault| fault.contains(expected)), "{text}: {faults:?}");
+        }
     }
 }

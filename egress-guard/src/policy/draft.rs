@@ -19,6 +19,8 @@ impl From<String> for Text {
 #[derive(Clone, Debug, Default)]
 pub(super) struct RuleDraft {
     pub(super) place: Option<Place>,
+    /// Whether a value could not be read, so that its absence is no fault of its own.
+    pub(super) unread: bool,
     pub(super) id: Option<Text>,
     pub(super) hosts: Option<Vec<Text>>,
     pub(super) any_host: bool,
@@ -34,6 +36,9 @@ pub(super) struct RuleDraft {
 
 #[derive(Clone, Debug, Default)]
 pub(super) struct PolicyDraft {
+    pub(super) place: Option<Place>,
+    /// As in [`RuleDraft`].
+    pub(super) unread: bool,
     pub(super) name: Option<Text>,
     pub(super) internal_hosts: Vec<Text>,
     pub(super) internal_networks: Vec<Text>,

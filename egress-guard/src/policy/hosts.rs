@@ -90,7 +90,10 @@ struct Shape {
 enum Label {
     Literal,
     /// How many characters stand before and behind the `*`.
-    Wild { before: usize, behind: usize },
+    Wild {
+        before: usize,
+        behind: usize,
+    },
 }
 
 impl Shape {

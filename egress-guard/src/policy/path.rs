@@ -154,7 +154,20 @@ mod tests {
 
     #[test]
     fn paths_that_servers_read_differently_are_ambiguous() {
-        for path in ["/a%2Fb", "/a%2fb", "/%2e%2e/b", "/a%5cb", "/a//b", "/a;b/c", "/a\\b", "/a%252fb", "/a%25252Eb", "/a%", "/a%zz", "/%00"] {
+        for path in [
+            "/a%2Fb",
+            "/a%2fb",
+            "/%2e%2e/b",
+            "/a%5cb",
+            "/a//b",
+            "/a;b/c",
+            "/a\\b",
+            "/a%252fb",
+            "/a%25252Eb",
+            "/a%",
+            "/a%zz",
+            "/%00",
+        ] {
             assert!(is_ambiguous(path), "{path}");
         }
         for path in ["/", "/a/b", "/a%20b", "/caf%C3%A9", "/a.b/c..d", "/a:b@c", "/10%25", "/10%25off"] {

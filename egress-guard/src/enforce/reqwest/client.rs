@@ -5,8 +5,8 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use ::reqwest::{Body, IntoUrl, Request, Response, ResponseBuilderExt};
-use http::header::{self, HeaderMap, HeaderName, HeaderValue};
 use http::Method;
+use http::header::{self, HeaderMap, HeaderName, HeaderValue};
 use url::Position;
 
 use super::super::{AuditBody, peer_of};

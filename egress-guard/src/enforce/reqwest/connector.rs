@@ -105,7 +105,11 @@ impl ConnectLayer {
         let scheme = if facts.get::<TlsInfo>().is_some() { Scheme::Https } else { Scheme::Http };
         let Some(info) = facts.get::<HttpInfo>() else {
             let unknown = Host::Name("unknown".into());
-            return Err(self.guard.refuse(Stage::Connection, &Request::name(name.unwrap_or(&unknown)), Reason::NoPeerAddress));
+            return Err(self.guard.refuse(
+                Stage::Connection,
+                &Request::name(name.unwrap_or(&unknown)),
+                Reason::NoPeerAddress,
+            ));
         };
         let peer = Peer { remote: info.remote_addr(), local: info.local_addr() };
         let literal = Host::Ip(peer.remote.ip());
@@ -213,7 +217,10 @@ mod tests {
         }
 
         fn call(&mut self, name: Name) -> Self::Future {
-            assert!(Connecting::note_name(&Host::parse(name.as_str()).unwrap()), "called within the connection's scope");
+            assert!(
+                Connecting::note_name(&Host::parse(name.as_str()).unwrap()),
+                "called within the connection's scope"
+            );
             std::future::ready(Ok(std::iter::once(self.0)))
         }
     }

@@ -19,4 +19,6 @@ pub use request::RequestBuilder;
 
 // HTTP/3 connects without the connector layer, so nothing would see where to. The `cfg` comes from RUSTFLAGS.
 #[cfg(reqwest_unstable)]
-compile_error!("egress-guard cannot guard reqwest's HTTP/3 connections; remove `--cfg reqwest_unstable` from RUSTFLAGS");
+compile_error!(
+    "egress-guard cannot guard reqwest's HTTP/3 connections; remove `--cfg reqwest_unstable` from RUSTFLAGS"
+);

@@ -79,7 +79,11 @@ fn redirected(status: StatusCode, method: &Method) -> Option<(Method, bool)> {
 }
 
 fn carried_to_another_origin(headers: &HeaderMap) -> HeaderMap {
-    headers.iter().filter(|(name, _)| CARRIED.contains(name)).map(|(name, value)| (name.clone(), value.clone())).collect()
+    headers
+        .iter()
+        .filter(|(name, _)| CARRIED.contains(name))
+        .map(|(name, value)| (name.clone(), value.clone()))
+        .collect()
 }
 
 /// Headers that say what is asked for, never who asks.

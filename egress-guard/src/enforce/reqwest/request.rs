@@ -4,8 +4,8 @@ use std::fmt;
 use std::time::Duration;
 
 use ::reqwest::{Body, Request, Response};
-use http::header::{HeaderMap, HeaderName, HeaderValue};
 use http::Version;
+use http::header::{HeaderMap, HeaderName, HeaderValue};
 use serde::Serialize;
 
 use super::client::Client;

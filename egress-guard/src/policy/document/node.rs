@@ -79,12 +79,15 @@ fn toml_value(value: &Spanned<DeValue<'_>>) -> Node {
 }
 
 pub(super) fn from_json(text: &str) -> Result<Node, Vec<PolicyFault>> {
-    let syntax = |place, problem: String| vec![PolicyFault::new(place, problem, "mend the syntax (https://www.json.org)")];
+    let syntax =
+        |place, problem: String| vec![PolicyFault::new(place, problem, "mend the syntax (https://www.json.org)")];
     // serde_json is the judge of what is JSON; the tree is read by a parser that keeps places but is more lenient.
     if let Err(error) = serde_json::from_str::<serde::de::IgnoredAny>(text) {
         let line_start: usize = text.split_inclusive('\n').take(error.line().saturating_sub(1)).map(str::len).sum();
         let place = Place::of_offset(text, line_start + error.column().saturating_sub(1));
-        return Err(syntax(Some(place), format!("this is not JSON: {error}")));
+        let error = error.to_string();
+        let what = error.split(" at line ").next().unwrap_or_default();
+        return Err(syntax(Some(place), format!("this is not JSON: {what}")));
     }
     let parsed = jsonc_parser::parse_to_ast(text, &Default::default(), &Default::default());
     match parsed.map(|parsed| parsed.value) {

@@ -1,13 +1,19 @@
 //! The guard: a policy and a sink, and the only place that asks the one and writes to the other.
 
+mod exchange;
+mod line;
+
 use std::fmt;
-use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::Instant;
 
 use http::{HeaderMap, Method, Version, header};
-use jiff::Timestamp;
+
+pub(crate) use exchange::{Exchange, Outcome};
+use line::Line;
+#[cfg(feature = "reqwest")]
+pub(crate) use line::REQWEST;
+pub(crate) use line::{Peer, Stage, TOWER};
 
 use crate::audit::{AuditEvent, AuditRecord, AuditSink, Context};
 use crate::decision::{Decision, Reason, Request};
@@ -69,7 +75,8 @@ impl Guard {
     fn posture(&self) {
         let context = Context::current();
         let policy = self.policy();
-        let message = format!("egress policy `{}` in force: {} rules, all else denied", policy.name(), policy.rule_count());
+        let message =
+            format!("egress policy `{}` in force: {} rules, all else denied", policy.name(), policy.rule_count());
         let record = AuditRecord {
             rule_count: Some(policy.rule_count()),
             ..self.record(AuditEvent::Posture, &context, message)
@@ -85,7 +92,12 @@ impl Guard {
         let line = Line { exchange: Some(id), ..Line::new(Stage::Request, attempt.client, attempt.hop) };
         if attempt.method == Method::CONNECT {
             // Its target is an authority, not a URL, so it comes before anything that reads one.
-            return Err(self.record_unread(&context, &line, Some(attempt.method), Denied::connect_method(self.policy())));
+            return Err(self.record_unread(
+                &context,
+                &line,
+                Some(attempt.method),
+                Denied::connect_method(self.policy()),
+            ));
         }
         let destination = match &attempt.destination {
             Ok(destination) => destination,
@@ -103,18 +115,7 @@ impl Guard {
             deny => deny,
         };
         let rule = self.carry_out(decision, &context, &line, &request, true)?;
-        Ok(Exchange {
-            guard: self.clone(),
-            context,
-            line,
-            method: attempt.method.clone(),
-            destination: destination.clone(),
-            rule,
-            bytes_sent: attempt.body_length,
-            started: Instant::now(),
-            response: None,
-            settled: false,
-        })
+        Ok(Exchange::begin(self.clone(), context, line, attempt, destination, rule))
     }
 
     /// Decides what is known of a request at a later place. `record_allowed` says whether an allowed one is recorded
@@ -239,105 +240,14 @@ impl Guard {
 
     /// What every line has.
     fn record<'a>(&'a self, event_type: AuditEvent, context: &'a Context, message: String) -> AuditRecord<'a> {
-        let invocation = context.invocation();
-        AuditRecord {
-            timestamp: format!("{:.3}", Timestamp::now()),
-            level: "INFO",
-            message,
-            request_id: invocation.map(|invocation| &*invocation.request_id),
-            event_type,
-            schema: "egress-guard/1",
-            seq: self.inner.seq.fetch_add(1, Ordering::Relaxed) + 1,
-            exchange_id: None,
-            action: None,
-            reason: None,
-            rule_id: None,
-            policy_id: self.policy().name(),
-            mode: "enforce",
-            rule_count: None,
-            boundary: None,
-            client: None,
-            stage: None,
-            method: None,
-            scheme: None,
-            host: None,
-            port: None,
-            path: None,
-            path_truncated: None,
-            peer_ip: None,
-            peer_port: None,
-            local_port: None,
-            hop: None,
-            outcome: None,
-            status: None,
-            bytes_sent: None,
-            bytes_received: None,
-            duration_ms: None,
-            function_name: invocation.map(|invocation| &*invocation.function_name),
-            function_version: invocation.map(|invocation| &*invocation.function_version),
-            function_arn: invocation.map(|invocation| &*invocation.function_arn),
-            xray_trace_id: invocation.and_then(|invocation| invocation.xray_trace_id.as_deref()),
-            context_source: Some(context.source()),
-        }
+        let seq = self.inner.seq.fetch_add(1, Ordering::Relaxed) + 1;
+        AuditRecord::new(event_type, seq, self.policy().name(), context, message)
     }
 }
 
 impl fmt::Debug for Guard {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Guard").field("policy", self.policy()).finish_non_exhaustive()
-    }
-}
-
-/// The `client` of audit lines.
-#[cfg(feature = "reqwest")]
-pub(crate) const REQWEST: &str = "reqwest";
-pub(crate) const TOWER: &str = "tower";
-
-/// The place where something is decided.
-#[derive(Clone, Copy, Debug)]
-#[cfg_attr(not(feature = "reqwest"), allow(dead_code, reason = "only clients with their own connections go on"))]
-pub(crate) enum Stage {
-    /// A whole request.
-    Request,
-    /// A redirect that a client follows by itself.
-    Redirect,
-    /// A name, and the addresses it resolves to.
-    Name,
-    /// A connection.
-    Connection,
-}
-
-impl Stage {
-    const fn as_str(self) -> &'static str {
-        match self {
-            Self::Request => "request",
-            Self::Redirect => "redirect",
-            Self::Name => "name",
-            Self::Connection => "connection",
-        }
-    }
-}
-
-/// Both ends of a connection.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Peer {
-    pub(crate) remote: SocketAddr,
-    pub(crate) local: SocketAddr,
-}
-
-/// What a line says beside the request.
-#[derive(Debug)]
-struct Line {
-    stage: Stage,
-    client: &'static str,
-    exchange: Option<u64>,
-    hop: Option<u32>,
-    peer: Option<Peer>,
-}
-
-impl Line {
-    fn new(stage: Stage, client: &'static str, hop: Option<u32>) -> Self {
-        Self { stage, client, exchange: None, hop, peer: None }
     }
 }
 
@@ -375,96 +285,4 @@ fn forbidden_in_any_request(attempt: &Attempt<'_>, destination: &Destination) ->
     }
     let to_a_proxy = [header::PROXY_AUTHORIZATION.as_str(), "proxy-connection"];
     to_a_proxy.iter().any(|name| headers.contains_key(*name)).then_some(Reason::ProxyHeader)
-}
-
-/// An allowed request on its way. However it ends, one outcome is recorded, at the latest when this is dropped.
-#[derive(Debug)]
-pub(crate) struct Exchange {
-    guard: Guard,
-    context: Context,
-    line: Line,
-    method: Method,
-    destination: Destination,
-    rule: RuleId,
-    bytes_sent: Option<u64>,
-    started: Instant,
-    response: Option<u16>,
-    settled: bool,
-}
-
-impl Exchange {
-    /// The response's head has arrived.
-    pub(crate) fn responded(&mut self, status: http::StatusCode, peer: Option<Peer>) {
-        self.response = Some(status.as_u16());
-        self.line.peer = peer;
-    }
-
-    /// The exchange is over.
-    pub(crate) fn settle(mut self, outcome: Outcome, bytes_received: Option<u64>) {
-        self.record(outcome, bytes_received);
-    }
-
-    fn record(&mut self, outcome: Outcome, bytes_received: Option<u64>) {
-        self.settled = true;
-        let request = Request::new(&self.method, &self.destination);
-        let message = format!("egress {}: {}", outcome.as_str(), Asked(&request));
-        let micros = self.started.elapsed().as_micros();
-        let record = AuditRecord {
-            action: Some("allowed"),
-            rule_id: Some(self.rule.as_str()),
-            outcome: Some(outcome.as_str()),
-            status: self.response,
-            bytes_sent: self.response.and(self.bytes_sent),
-            bytes_received,
-            #[allow(clippy::cast_precision_loss, reason = "exact for 285 years of microseconds")]
-            duration_ms: Some(micros as f64 / 1000.0),
-            ..self.guard.request_record(AuditEvent::Outcome, &self.context, &self.line, &request, message)
-        };
-        // The request has been sent; there is nothing left to refuse.
-        let _ = self.guard.inner.sink.record(&record);
-    }
-}
-
-impl Drop for Exchange {
-    fn drop(&mut self) {
-        if !self.settled {
-            self.record(Outcome::Cancelled, None);
-        }
-    }
-}
-
-/// How an exchange ended.
-#[derive(Clone, Copy, Debug)]
-#[cfg_attr(not(feature = "reqwest"), allow(dead_code, reason = "a tower stack follows redirects above the layer"))]
-pub(crate) enum Outcome {
-    /// The response was read to its end.
-    Complete,
-    /// The response was given up before its end.
-    Aborted,
-    /// The caller gave up before there was a response.
-    Cancelled,
-    /// A later place denied it.
-    Denied,
-    /// There was no response, or it broke off.
-    Failed,
-    /// The response was a redirect, and is followed.
-    Redirected,
-}
-
-impl Outcome {
-    const fn as_str(self) -> &'static str {
-        match self {
-            Self::Complete => "complete",
-            Self::Aborted => "aborted",
-            Self::Cancelled => "cancelled",
-            Self::Denied => "denied",
-            Self::Failed => "failed",
-            Self::Redirected => "redirected",
-        }
-    }
-
-    /// The outcome of a request that ended in an error.
-    pub(crate) fn of_error(error: &(dyn std::error::Error + 'static)) -> Self {
-        if crate::denied::denied(error).is_some() { Self::Denied } else { Self::Failed }
-    }
 }

@@ -1,0 +1,127 @@
+//! An allowed request from its decision to its end.
+
+use std::time::Instant;
+
+use http::Method;
+
+use super::line::{Line, Peer};
+use super::{Attempt, Guard};
+use crate::audit::{AuditEvent, AuditRecord, Context};
+use crate::decision::Request;
+use crate::denied::Asked;
+use crate::destination::Destination;
+use crate::policy::RuleId;
+
+/// An allowed request on its way. However it ends, one outcome is recorded, at the latest when this is dropped.
+#[derive(Debug)]
+pub(crate) struct Exchange {
+    guard: Guard,
+    context: Context,
+    line: Line,
+    method: Method,
+    destination: Destination,
+    rule: RuleId,
+    bytes_sent: Option<u64>,
+    started: Instant,
+    response: Option<u16>,
+    settled: bool,
+}
+
+impl Exchange {
+    pub(super) fn begin(
+        guard: Guard,
+        context: Context,
+        line: Line,
+        attempt: &Attempt<'_>,
+        destination: &Destination,
+        rule: RuleId,
+    ) -> Self {
+        Self {
+            guard,
+            context,
+            line,
+            method: attempt.method.clone(),
+            destination: destination.clone(),
+            rule,
+            bytes_sent: attempt.body_length,
+            started: Instant::now(),
+            response: None,
+            settled: false,
+        }
+    }
+
+    /// The response's head has arrived.
+    pub(crate) fn responded(&mut self, status: http::StatusCode, peer: Option<Peer>) {
+        self.response = Some(status.as_u16());
+        self.line.peer = peer;
+    }
+
+    /// The exchange is over.
+    pub(crate) fn settle(mut self, outcome: Outcome, bytes_received: Option<u64>) {
+        self.record(outcome, bytes_received);
+    }
+
+    fn record(&mut self, outcome: Outcome, bytes_received: Option<u64>) {
+        self.settled = true;
+        let request = Request::new(&self.method, &self.destination);
+        let message = format!("egress {}: {}", outcome.as_str(), Asked(&request));
+        let micros = self.started.elapsed().as_micros();
+        let record = AuditRecord {
+            action: Some("allowed"),
+            rule_id: Some(self.rule.as_str()),
+            outcome: Some(outcome.as_str()),
+            status: self.response,
+            bytes_sent: self.response.and(self.bytes_sent),
+            bytes_received,
+            #[allow(clippy::cast_precision_loss, reason = "exact for 285 years of microseconds")]
+            duration_ms: Some(micros as f64 / 1000.0),
+            ..self.guard.request_record(AuditEvent::Outcome, &self.context, &self.line, &request, message)
+        };
+        // The request has been sent; there is nothing left to refuse.
+        let _ = self.guard.inner.sink.record(&record);
+    }
+}
+
+impl Drop for Exchange {
+    fn drop(&mut self) {
+        if !self.settled {
+            self.record(Outcome::Cancelled, None);
+        }
+    }
+}
+
+/// How an exchange ended.
+#[derive(Clone, Copy, Debug)]
+#[cfg_attr(not(feature = "reqwest"), allow(dead_code, reason = "a tower stack follows redirects above the layer"))]
+pub(crate) enum Outcome {
+    /// The response was read to its end.
+    Complete,
+    /// The response was given up before its end.
+    Aborted,
+    /// The caller gave up before there was a response.
+    Cancelled,
+    /// A later place denied it.
+    Denied,
+    /// There was no response, or it broke off.
+    Failed,
+    /// The response was a redirect, and is followed.
+    Redirected,
+}
+
+impl Outcome {
+    const fn as_str(self) -> &'static str {
+        match self {
+            Self::Complete => "complete",
+            Self::Aborted => "aborted",
+            Self::Cancelled => "cancelled",
+            Self::Denied => "denied",
+            Self::Failed => "failed",
+            Self::Redirected => "redirected",
+        }
+    }
+
+    /// The outcome of a request that ended in an error.
+    pub(crate) fn of_error(error: &(dyn std::error::Error + 'static)) -> Self {
+        if crate::denied::denied(error).is_some() { Self::Denied } else { Self::Failed }
+    }
+}

@@ -1,0 +1,87 @@
+//! The function as a child process, and the audit lines on its standard output.
+
+use std::process::{Command, Stdio};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use egress_guard_tests::{RuntimeApi, ValidatedAudit};
+use serde_json::Value;
+use tokio::io::{AsyncBufReadExt, BufReader};
+use tokio::process::Child;
+
+use crate::scenario::World;
+
+pub(crate) struct Function {
+    lines: Arc<Mutex<Vec<Value>>>,
+    /// Killed when this is dropped.
+    _child: Child,
+}
+
+impl Function {
+    pub(crate) fn start(binary: &str, policy: &str, api: &RuntimeApi, world: &World) -> Result<Self, String> {
+        let mut child = tokio::process::Command::new(binary)
+            .envs(api.environment())
+            .env("EGRESS_GUARD_POLICY_FILE", policy)
+            .env("QUICKSTART_NAMES", World::NAMES)
+            // Whoever can set a function's environment could route everything past the network's controls with this.
+            .envs(["HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY"].map(|name| (name, world.proxy_url())))
+            .stdout(Stdio::piped())
+            .kill_on_drop(true)
+            .spawn()
+            .map_err(|error| format!("{binary} cannot be started: {error}"))?;
+        let output = child.stdout.take().ok_or("the function has no standard output")?;
+        let lines = Arc::<Mutex<Vec<Value>>>::default();
+        tokio::spawn(collect(BufReader::new(output), Arc::clone(&lines)));
+        Ok(Self { lines, _child: child })
+    }
+
+    /// The audit lines of an invocation. They are written before the function answers, but through a pipe.
+    pub(crate) async fn lines_of(&self, request_id: &str) -> Vec<Value> {
+        for _ in 0..50 {
+            let lines: Vec<Value> = {
+                let lines = self.lines.lock().expect("no line is lost");
+                lines.iter().filter(|line| line["requestId"] == request_id).cloned().collect()
+            };
+            let ended = |line: &Value| line["event_type"] == "egress_outcome" || line["action"] == "denied";
+            if lines.last().is_some_and(ended) {
+                return lines;
+            }
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+        Vec::new()
+    }
+}
+
+async fn collect(output: BufReader<tokio::process::ChildStdout>, lines: Arc<Mutex<Vec<Value>>>) {
+    let mut output = output.lines();
+    while let Ok(Some(line)) = output.next_line().await {
+        println!("{line}");
+        if let Ok(line) = serde_json::from_str(&line) {
+            ValidatedAudit::validate(&line);
+            lines.lock().expect("no line is lost").push(line);
+        }
+    }
+}
+
+/// Builds the function, which `cargo run` of this demonstration alone does not, and says where it is.
+pub(crate) fn build() -> Result<String, String> {
+    let cargo = std::env::var_os("CARGO").unwrap_or("cargo".into());
+    let mut build = Command::new(cargo);
+    build.args(["build", "--package", "quickstart", "--bin", "order-function"]);
+    build.args(["--message-format", "json-render-diagnostics", "--quiet"]);
+    if !cfg!(debug_assertions) {
+        build.arg("--release");
+    }
+    let output = build
+        .current_dir(env!("CARGO_MANIFEST_DIR"))
+        .stderr(Stdio::inherit())
+        .output()
+        .map_err(|error| format!("cargo cannot be run to build the function: {error}"))?;
+    let messages = String::from_utf8_lossy(&output.stdout);
+    let executable = messages.lines().filter_map(|line| {
+        let message: Value = serde_json::from_str(line).ok()?;
+        let is_it = message["target"]["name"] == "order-function";
+        message["executable"].as_str().filter(|_| is_it).map(str::to_owned)
+    });
+    executable.last().ok_or_else(|| "the function could not be built".to_owned())
+}

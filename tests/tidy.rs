@@ -1,0 +1,138 @@
+//! The rules of the house that no compiler keeps.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, reason = "a test")]
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+/// Each room uses only rooms before it.
+const ROOMS: &[&str] = &["destination", "policy", "decision", "denied", "audit", "guard", "enforce"];
+
+fn root() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap().to_owned()
+}
+
+fn rust_files(folder: &Path) -> Vec<PathBuf> {
+    let mut files = Vec::new();
+    for entry in fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() {
+            files.extend(rust_files(&path));
+        } else if path.extension().is_some_and(|extension| extension == "rs") {
+            files.push(path);
+        }
+    }
+    files
+}
+
+/// The code of a file: without its tests, comments and documentation.
+fn code(path: &Path) -> String {
+    let text = fs::read_to_string(path).unwrap();
+    let text = text.split("#[cfg(test)]").next().unwrap();
+    let is_code = |line: &&str| !line.trim_start().starts_with("//") && !line.trim().is_empty();
+    text.lines().filter(is_code).collect::<Vec<_>>().join("\n")
+}
+
+/// The rooms that a piece of code names after `crate::`, in paths and in nested imports.
+fn rooms_used(code: &str) -> BTreeSet<&str> {
+    let mut rooms = BTreeSet::new();
+    for (at, _) in code.match_indices("crate::") {
+        let rest = &code[at + "crate::".len()..];
+        assert!(!rest.starts_with('{'), "write one `use crate::room` for each room");
+        rooms.insert(rest.split(|c: char| !c.is_alphanumeric() && c != '_').next().unwrap());
+    }
+    rooms
+}
+
+#[test]
+fn rooms_use_only_the_rooms_before_them() {
+    let source = root().join("egress-guard/src");
+    for path in rust_files(&source) {
+        let within = path.strip_prefix(&source).unwrap();
+        let room = within.iter().next().unwrap().to_str().unwrap().trim_end_matches(".rs");
+        if room == "lib" {
+            continue;
+        }
+        let place = ROOMS.iter().position(|known| *known == room);
+        let place = place.unwrap_or_else(|| panic!("{} is in no room of {ROOMS:?}", within.display()));
+        for used in rooms_used(&code(&path)) {
+            let used_place = ROOMS.iter().position(|known| *known == used);
+            assert!(
+                used_place.is_some_and(|used_place| used_place <= place),
+                "{} uses crate::{used}, which does not stand before {room} in {ROOMS:?}",
+                within.display()
+            );
+        }
+    }
+}
+
+#[test]
+fn the_pure_rooms_know_no_clock_and_no_executor() {
+    for room in &ROOMS[..4] {
+        let source = root().join("egress-guard/src");
+        let mut files = vec![source.join(format!("{room}.rs"))];
+        files.retain(|file| file.exists());
+        if source.join(room).is_dir() {
+            files.extend(rust_files(&source.join(room)));
+        }
+        assert!(!files.is_empty());
+        for file in files {
+            for forbidden in ["std::time", "jiff", "tokio", "async ", "std::net::Tcp", "std::env"] {
+                assert!(!code(&file).contains(forbidden), "{} uses {forbidden}", file.display());
+            }
+        }
+    }
+}
+
+#[test]
+fn no_file_of_the_library_is_long() {
+    for path in rust_files(&root().join("egress-guard/src")) {
+        let lines = code(&path).lines().count();
+        assert!(lines <= 350, "{} has {lines} lines of code: is it one thing?", path.display());
+    }
+}
+
+/// A file in `tests/` that no `[[test]]` names would never run.
+#[test]
+fn every_test_file_is_run() {
+    let manifest = fs::read_to_string(root().join("tests/Cargo.toml")).unwrap();
+    for entry in fs::read_dir(root().join("tests")).unwrap() {
+        let name = entry.unwrap().file_name().into_string().unwrap();
+        if name.ends_with(".rs") {
+            assert!(manifest.contains(&format!("path = \"{name}\"")), "{name} is named by no [[test]]");
+        }
+    }
+}
+
+/// The codes of reasons stand in the source, in the schema and in the documentation: three times the same.
+#[test]
+fn reasons_are_the_same_in_code_schema_and_documentation() {
+    let source = fs::read_to_string(root().join("egress-guard/src/decision.rs")).unwrap();
+    let body = source.split("pub const fn as_str").nth(1).unwrap().split("\n    }").next().unwrap();
+    let in_code: BTreeSet<String> = body.split('"').skip(1).step_by(2).map(str::to_owned).collect();
+    assert!(in_code.len() > 15);
+
+    let schema: serde_json::Value = serde_json::from_str(egress_guard::AUDIT_SCHEMA).unwrap();
+    let listed = schema["properties"]["reason"]["enum"].as_array().unwrap();
+    let in_schema: BTreeSet<String> = listed.iter().map(|code| code.as_str().unwrap().to_owned()).collect();
+    assert_eq!(in_code, in_schema);
+
+    let page = fs::read_to_string(root().join("docs/audit.md")).unwrap();
+    let rows = page.lines().filter_map(|line| line.strip_prefix("| `")?.split('`').next());
+    let in_page: BTreeSet<String> = rows.map(str::to_owned).collect();
+    let missing: Vec<_> = in_code.difference(&in_page).collect();
+    assert!(missing.is_empty(), "docs/audit.md does not explain {missing:?}");
+}
+
+/// Each key of a record stands in the schema, and the other way round.
+#[test]
+fn the_schema_has_the_keys_of_a_record() {
+    let source = fs::read_to_string(root().join("egress-guard/src/audit/record.rs")).unwrap();
+    let record = source.split("pub struct AuditRecord").nth(1).unwrap().split("\n}").next().unwrap();
+    let fields = record.lines().filter_map(|line| line.trim().strip_prefix("pub ")?.split(':').next());
+    let keys = fields.map(|field| if field == "request_id" { "requestId" } else { field });
+    let schema: serde_json::Value = serde_json::from_str(egress_guard::AUDIT_SCHEMA).unwrap();
+    let in_schema: BTreeSet<&str> = schema["properties"].as_object().unwrap().keys().map(String::as_str).collect();
+    assert_eq!(keys.collect::<BTreeSet<_>>(), in_schema);
+}
