@@ -37,8 +37,7 @@ fn code(path: &Path) -> String {
 /// The rooms that a piece of code names after `crate::`, in paths and in nested imports.
 fn rooms_used(code: &str) -> BTreeSet<&str> {
     let mut rooms = BTreeSet::new();
-    for (at, _) in code.match_indices("crate::") {
-        let rest = &code[at + "crate::".len()..];
+    for rest in code.split("crate::").skip(1) {
         assert!(!rest.starts_with('{'), "write one `use crate::room` for each room");
         rooms.insert(rest.split(|c: char| !c.is_alphanumeric() && c != '_').next().unwrap());
     }
@@ -135,4 +134,25 @@ fn the_schema_has_the_keys_of_a_record() {
     let schema: serde_json::Value = serde_json::from_str(egress_guard::AUDIT_SCHEMA).unwrap();
     let in_schema: BTreeSet<&str> = schema["properties"].as_object().unwrap().keys().map(String::as_str).collect();
     assert_eq!(keys.collect::<BTreeSet<_>>(), in_schema);
+}
+
+/// The Rust version that the workspace states is enough for everything it depends on.
+#[test]
+fn no_dependency_needs_a_newer_rust_than_is_stated() {
+    let output = std::process::Command::new(env!("CARGO"))
+        .args(["metadata", "--format-version", "1", "--all-features", "--offline"])
+        .current_dir(root())
+        .output()
+        .unwrap();
+    let metadata: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+    let packages = metadata["packages"].as_array().unwrap();
+    // `1.88` and `1.88.0` are the same.
+    let version = |package: &serde_json::Value| -> Option<Vec<u32>> {
+        let text = package["rust_version"].as_str()?;
+        Some(text.split('.').map(|part| part.parse().unwrap()).take(2).collect())
+    };
+    let stated = packages.iter().find(|package| package["name"] == "egress-guard").and_then(version).unwrap();
+    let newer: Vec<_> =
+        packages.iter().filter(|package| version(package).is_some_and(|needed| needed > stated)).collect();
+    assert!(newer.is_empty(), "{:?}", newer.iter().map(|package| &package["name"]).collect::<Vec<_>>());
 }

@@ -8,7 +8,6 @@
 //! ```no_run
 //! use egress_guard::{Guard, JsonLines, Policy};
 //! use lambda_runtime::{Error, LambdaEvent, Runtime, service_fn};
-//! use serde_json::Value;
 //!
 //! # #[cfg(all(feature = "reqwest", feature = "lambda"))]
 //! # #[tokio::main(flavor = "current_thread")]
@@ -17,10 +16,9 @@
 //! let guard = Guard::new(policy, JsonLines::stdout());
 //! let http = guard.client(reqwest::Client::builder())?;
 //!
-//! let handler = service_fn(|event: LambdaEvent<Value>| async {
-//!     let url = event.payload["url"].as_str().unwrap_or_default().to_owned();
-//!     let response = http.get(url).send().await?;
-//!     Ok::<_, Error>(response.status().as_u16())
+//! // The event is a URL.
+//! let handler = service_fn(|event: LambdaEvent<String>| async {
+//!     Ok::<_, Error>(http.get(event.payload).send().await?.text().await?)
 //! });
 //! Runtime::new(handler).layer(guard.lambda_layer()).run().await
 //! # }

@@ -134,3 +134,76 @@ impl Shape {
         true
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    /// What a pattern means, said as simply as possible: label by label.
+    fn matches(pattern: &str, name: &str) -> bool {
+        let (min_extra, max_extra, rest) = match (pattern.strip_prefix("*."), pattern.strip_prefix('.')) {
+            (Some(rest), _) => (1, usize::MAX, rest),
+            (None, Some(rest)) => (0, usize::MAX, rest),
+            (None, None) => (0, 0, pattern),
+        };
+        let (pattern, name): (Vec<_>, Vec<_>) = (rest.split('.').collect(), name.split('.').collect());
+        let Some(extra) = name.len().checked_sub(pattern.len()) else { return false };
+        (min_extra..=max_extra).contains(&extra)
+            && pattern.iter().zip(&name[extra..]).all(|(pattern, label)| match pattern.split_once('*') {
+                Some((before, behind)) => {
+                    label.len() >= before.len() + behind.len() && label.starts_with(before) && label.ends_with(behind)
+                }
+                None => pattern == label,
+            })
+    }
+
+    fn label() -> impl Strategy<Value = String> {
+        "[ab]{1,3}"
+    }
+
+    fn name() -> impl Strategy<Value = String> {
+        prop::collection::vec(label(), 1..6).prop_map(|labels| labels.join("."))
+    }
+
+    fn pattern() -> impl Strategy<Value = String> {
+        let label = prop_oneof![3 => label(), 1 => Just("*".to_owned()), 1 => "[ab]{0,2}\\*[ab]{0,2}"];
+        let lead = prop_oneof![Just(""), Just("*."), Just(".")];
+        (lead, prop::collection::vec(label, 0..4), "[ab]{1,2}\\.[ab]{1,2}").prop_map(|(lead, labels, end)| {
+            labels.iter().map(|label| format!("{label}.")).fold(lead.to_owned(), |all, label| all + &label) + &end
+        })
+    }
+
+    proptest! {
+        #[test]
+        fn the_index_finds_what_a_walk_over_all_patterns_finds(
+            patterns in prop::collection::vec(pattern(), 0..20),
+            names in prop::collection::vec(name(), 1..20),
+        ) {
+            let mut index = HostMap::<Vec<usize>>::default();
+            for (number, pattern) in patterns.iter().enumerate() {
+                index.update(&HostPattern::parse(pattern).unwrap(), |numbers| numbers.push(number));
+            }
+            for name in names {
+                let mut found: Vec<usize> = Vec::new();
+                index.visit(&name, |numbers| found.extend(numbers));
+                found.sort_unstable();
+                let walked: Vec<usize> =
+                    (0..patterns.len()).filter(|number| matches(&patterns[*number], &name)).collect();
+                prop_assert_eq!(found, walked, "{} in {:?}", name, patterns);
+            }
+        }
+    }
+
+    #[test]
+    fn names_of_any_shape_are_looked_up_without_a_panic() {
+        let mut index = HostMap::<()>::default();
+        for pattern in ["*.example.com", "a-*-b.example.com", "*.x.*.example.com"] {
+            index.update(&HostPattern::parse(pattern).unwrap(), |()| ());
+        }
+        for name in ["", ".", "..", "a-b.example.com", "\u{e9}.example.com", &".".repeat(300)] {
+            index.visit(name, |()| ());
+        }
+    }
+}

@@ -10,6 +10,7 @@ mod network;
 mod path;
 mod pattern;
 mod rule;
+mod value;
 
 use std::fmt;
 use std::net::IpAddr;

@@ -14,7 +14,7 @@ use crate::scenario::World;
 pub(crate) struct Function {
     lines: Arc<Mutex<Vec<Value>>>,
     /// Killed when this is dropped.
-    _child: Child,
+    child: Child,
 }
 
 impl Function {
@@ -32,7 +32,15 @@ impl Function {
         let output = child.stdout.take().ok_or("the function has no standard output")?;
         let lines = Arc::<Mutex<Vec<Value>>>::default();
         tokio::spawn(collect(BufReader::new(output), Arc::clone(&lines)));
-        Ok(Self { lines, _child: child })
+        Ok(Self { lines, child })
+    }
+
+    /// Ends when the function does, which it should not.
+    pub(crate) async fn ended(&mut self) -> String {
+        match self.child.wait().await {
+            Ok(status) => format!("the function ended with {status}"),
+            Err(error) => format!("the function is lost: {error}"),
+        }
     }
 
     /// The audit lines of an invocation. They are written before the function answers, but through a pipe.
@@ -42,14 +50,21 @@ impl Function {
                 let lines = self.lines.lock().expect("no line is lost");
                 lines.iter().filter(|line| line["requestId"] == request_id).cloned().collect()
             };
-            let ended = |line: &Value| line["event_type"] == "egress_outcome" || line["action"] == "denied";
-            if lines.last().is_some_and(ended) {
+            if are_complete(&lines) {
                 return lines;
             }
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
         Vec::new()
     }
+}
+
+/// Every allowed request has its outcome, and the last one was not a redirect that is being followed.
+fn are_complete(lines: &[Value]) -> bool {
+    let count = |key: &str, value: &str| lines.iter().filter(|line| line[key] == value).count();
+    let outcomes = count("event_type", "egress_outcome");
+    let allowed = count("action", "allowed") - outcomes;
+    allowed == outcomes && lines.last().is_some_and(|line| line["outcome"] != "redirected")
 }
 
 async fn collect(output: BufReader<tokio::process::ChildStdout>, lines: Arc<Mutex<Vec<Value>>>) {
@@ -78,10 +93,10 @@ pub(crate) fn build() -> Result<String, String> {
         .output()
         .map_err(|error| format!("cargo cannot be run to build the function: {error}"))?;
     let messages = String::from_utf8_lossy(&output.stdout);
-    let executable = messages.lines().filter_map(|line| {
+    let mut executable = messages.lines().filter_map(|line| {
         let message: Value = serde_json::from_str(line).ok()?;
         let is_it = message["target"]["name"] == "order-function";
         message["executable"].as_str().filter(|_| is_it).map(str::to_owned)
     });
-    executable.last().ok_or_else(|| "the function could not be built".to_owned())
+    executable.next().ok_or_else(|| "the function could not be built".to_owned())
 }

@@ -16,7 +16,11 @@
 //! Fails if a forbidden server saw a request or an invocation left no audit line. `--policy FILE` puts another policy
 //! in force: with `allow-everything.toml` it must fail.
 
-#![allow(clippy::expect_used, reason = "a demonstration that cannot be set up should say so at once")]
+#![allow(
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    reason = "a demonstration that cannot be set up should say so at once; indexing JSON never panics"
+)]
 
 mod function;
 mod scenario;
@@ -42,10 +46,10 @@ async fn main() -> ExitCode {
 async fn run() -> Result<Vec<Report>, String> {
     let (policy, binary) = arguments()?;
     let (api, world) = (RuntimeApi::start().await, World::start().await);
-    let function = Function::start(&binary, &policy, &api, &world)?;
+    let mut function = Function::start(&binary, &policy, &api, &world)?;
     let mut reports = Vec::new();
     for (number, scenario) in scenarios(&world).into_iter().enumerate() {
-        reports.push(scenario.play(number + 1, &api, &function, &world).await?);
+        reports.push(scenario.play(number + 1, &api, &mut function, &world).await?);
     }
     Ok(reports)
 }

@@ -124,16 +124,17 @@ impl Scenario {
         self,
         number: usize,
         api: &RuntimeApi,
-        function: &Function,
+        function: &mut Function,
         world: &World,
     ) -> Result<Report, String> {
         let request_id = format!("invocation-{number}");
         let before = world.counts();
         let patience = Duration::from_secs(10);
-        let answer = api.invoke(&request_id, self.order.clone(), patience).await;
-        let Some(answer) = answer else {
-            return Err(format!("{}: the function gave no answer; did it start?", self.asked));
+        let answer = tokio::select! {
+            answer = api.invoke(&request_id, self.order.clone(), patience) => answer,
+            ended = function.ended() => return Err(ended),
         };
+        let answer = answer.ok_or_else(|| format!("{}: the function gave no answer", self.asked))?;
         let lines = function.lines_of(&request_id).await;
         let mut report = Report {
             asked: self.asked.to_owned(),
@@ -161,7 +162,8 @@ impl Scenario {
         };
         for (what, found) in [("recorded", recorded), ("answered", answered)] {
             if found != expected {
-                let show = |reason: Option<&str>| reason.map_or("allowed".to_owned(), |reason| format!("denied: {reason}"));
+                let show =
+                    |reason: Option<&str>| reason.map_or("allowed".to_owned(), |reason| format!("denied: {reason}"));
                 report.faults.push(format!("{}: {what} {}, expected {}", self.asked, show(found), show(expected)));
             }
         }

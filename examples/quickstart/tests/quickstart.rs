@@ -29,7 +29,9 @@ fn a_policy_that_allows_everything_makes_it_fail() {
     let output = quickstart(&["--policy", concat!(env!("CARGO_MANIFEST_DIR"), "/allow-everything.toml")]);
     let said = String::from_utf8_lossy(&output.stdout);
     assert!(!output.status.success(), "{said}");
-    for seen in ["stranger: POST /orders/1", "metadata: POST /latest/meta-data/iam/", "internal: POST", "partner: DELETE"] {
+    for seen in
+        ["stranger: POST /orders/1", "metadata: POST /latest/meta-data/iam/", "internal: POST", "partner: DELETE"]
+    {
         assert!(said.contains(&format!("a forbidden request was seen by {seen}")), "{seen}: {said}");
     }
     assert!(!said.contains("the proxy was asked"), "no policy brings the environment's proxy back: {said}");
@@ -45,7 +47,11 @@ async fn with_a_policy_that_cannot_be_used_the_function_does_not_start() {
         ("an unknown key", Some(rule("hosts = ['x.example']\nhost = 1")), "`host` is no key of [[allow]]"),
         ("a bad CIDR", Some(rule("networks = ['10.0.0.0/33']")), "\"10.0.0.0/33\" is no network"),
         ("too wide", Some(rule("hosts = ['*']")), "host `*` matches every host"),
-        ("an id twice", Some(rule("hosts = ['x.example']\n[[deny]]\nid = 'a'\nhosts = ['y.example']")), "two rules have the id"),
+        (
+            "an id twice",
+            Some(rule("hosts = ['x.example']\n[[deny]]\nid = 'a'\nhosts = ['y.example']")),
+            "two rules have the id",
+        ),
     ];
     let folder = tempfile::tempdir().unwrap();
     for (name, policy, expected) in cases {

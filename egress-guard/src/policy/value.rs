@@ -1,0 +1,86 @@
+//! The values of single keys: what is wrong with one, and what to write instead.
+
+use std::net::IpAddr;
+use std::ops::RangeInclusive;
+
+use http::Method;
+use ipnet::IpNet;
+
+use crate::destination::Scheme;
+
+/// What is wrong, and the cure.
+type Fault = (String, String);
+
+pub(super) const IDENTIFIER: &str = "write 1 to 64 of A-Z, a-z, 0-9, `-`, `_` and `.`";
+
+pub(super) fn is_identifier(text: &str) -> bool {
+    (1..=64).contains(&text.len()) && text.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_' | b'.'))
+}
+
+pub(super) fn parse_scheme(text: &str) -> Result<Scheme, Fault> {
+    text.parse().map_err(|_| (format!("scheme {text:?} is unknown"), "write \"https\" or \"http\"".to_owned()))
+}
+
+pub(super) fn parse_method(text: &str) -> Result<Method, Fault> {
+    if text.eq_ignore_ascii_case("CONNECT") {
+        return Err((
+            "method \"CONNECT\" can never match: tunnels are always denied".to_owned(),
+            "remove it".to_owned(),
+        ));
+    }
+    if text == "*" {
+        return Err((
+            "method \"*\" is no method".to_owned(),
+            "remove `methods`: without it every method is meant".to_owned(),
+        ));
+    }
+    // Methods are case-sensitive (RFC 9110, section 9.1); `get` would never match what clients send.
+    let upper = text.to_ascii_uppercase();
+    if upper != text {
+        return Err((format!("method {text:?} is not in upper case"), format!("write {upper:?}")));
+    }
+    Method::from_bytes(text.as_bytes())
+        .map_err(|_| (format!("method {text:?} is no HTTP method"), "write a method such as \"POST\"".to_owned()))
+}
+
+pub(super) fn parse_ports(text: &str) -> Result<RangeInclusive<u16>, Fault> {
+    let (first, last) = text.split_once('-').unwrap_or((text, text));
+    let port = |text: &str| text.trim().parse::<u16>().ok().filter(|port| *port != 0);
+    match (port(first), port(last)) {
+        (Some(first), Some(last)) if first <= last => Ok(first..=last),
+        (Some(first), Some(last)) => {
+            Err((format!("ports \"{text}\" run backwards"), format!("write \"{last}-{first}\"")))
+        }
+        _ => Err((
+            format!("{text:?} is neither a port nor a range of ports"),
+            "write 443 or \"8000-8099\", between 1 and 65535".to_owned(),
+        )),
+    }
+}
+
+pub(super) fn parse_network(text: &str) -> Result<IpNet, Fault> {
+    let Ok(network) = text.parse::<IpNet>() else {
+        return Err(match text.parse::<IpAddr>() {
+            Ok(ip) => (format!("network \"{ip}\" has no prefix length"), format!("write \"{}\"", IpNet::from(ip))),
+            Err(_) => {
+                (format!("{text:?} is no network"), "write CIDR, as in \"10.20.0.0/16\" or \"fd00::/8\"".to_owned())
+            }
+        });
+    };
+    if network.trunc() != network {
+        return Err((
+            format!("network \"{network}\" has bits set beyond its prefix"),
+            format!("write \"{}\", or \"{}\" for the one address", network.trunc(), IpNet::from(network.addr())),
+        ));
+    }
+    if let IpNet::V6(v6) = network {
+        // Addresses are compared as they are dialled, and these are dialled as IPv4.
+        if let (Some(v4), Some(length)) = (v6.addr().to_ipv4_mapped(), v6.prefix_len().checked_sub(96)) {
+            return Err((
+                format!("network \"{network}\" is IPv4-mapped and can never match"),
+                format!("write \"{v4}/{length}\""),
+            ));
+        }
+    }
+    Ok(network)
+}
