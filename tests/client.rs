@@ -392,6 +392,36 @@ async fn a_request_built_by_reqwest_itself_is_guarded_too() {
 }
 
 #[tokio::test]
+async fn every_attempt_of_a_retry_above_is_decided_and_recorded() {
+    use tower::{ServiceBuilder, ServiceExt};
+
+    /// Twice more, whatever comes.
+    #[derive(Clone)]
+    struct Twice(u8);
+    impl<R, E> tower::retry::Policy<reqwest::Request, R, E> for Twice {
+        type Future = std::future::Ready<()>;
+        fn retry(&mut self, _: &mut reqwest::Request, _: &mut Result<R, E>) -> Option<Self::Future> {
+            self.0 = self.0.checked_sub(1)?;
+            Some(std::future::ready(()))
+        }
+        fn clone_request(&mut self, request: &reqwest::Request) -> Option<reqwest::Request> {
+            request.try_clone()
+        }
+    }
+    let fixture = Fixture::new().await;
+    let stack = ServiceBuilder::new()
+        .timeout(Duration::from_secs(5))
+        .retry(Twice(2))
+        .concurrency_limit(1)
+        .service(fixture.http.clone());
+    let request = fixture.http.get(fixture.url("/")).build().unwrap();
+    stack.oneshot(request).await.unwrap().bytes().await.unwrap();
+    assert_eq!(fixture.server.seen().len(), 3);
+    assert_eq!(fixture.audit.of_type("decision").len(), 3);
+    assert_eq!(fixture.audit.of_type("outcome").len(), 3);
+}
+
+#[tokio::test]
 async fn long_and_odd_requests_leave_bounded_lines() {
     let fixture = Fixture::new().await;
     let long = "x".repeat(100_000);

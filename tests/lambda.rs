@@ -33,7 +33,7 @@ impl Function {
             .args(["--exact", "the_function", "--ignored", "--nocapture"])
             .envs(api.environment())
             .env("SERVER", format!("http://api.test:{}", server.port()))
-            .env("AWS_LAMBDA_MAX_CONCURRENCY", concurrency.to_string())
+            .envs((concurrency > 1).then(|| ("AWS_LAMBDA_MAX_CONCURRENCY", concurrency.to_string())))
             .stdout(Stdio::piped())
             .kill_on_drop(true)
             .spawn()
@@ -187,7 +187,7 @@ async fn the_function() {
         }
     });
     let runtime = Runtime::new(handler).layer(guard.lambda_layer());
-    if std::env::var("AWS_LAMBDA_MAX_CONCURRENCY").is_ok_and(|limit| limit != "1") {
+    if std::env::var_os("AWS_LAMBDA_MAX_CONCURRENCY").is_some() {
         runtime.run_concurrent().await.unwrap();
     } else {
         runtime.run().await.unwrap();

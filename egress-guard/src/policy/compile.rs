@@ -6,7 +6,7 @@ use std::sync::Arc;
 use ipnet::IpNet;
 
 use super::draft::{PolicyDraft, RuleDraft, Text};
-use super::error::{Place, PolicyFault};
+use super::error::PolicyFault;
 use super::path::{PathSet, PathSetBuilder};
 use super::pattern::HostPattern;
 use super::rule::{Addresses, CompiledRule, Effect, Internal, RuleId};
@@ -16,7 +16,7 @@ use super::{Index, Policy};
 /// Checks a draft and builds the policy; faults already found by its reader are reported with the new ones.
 pub(super) fn compile(draft: PolicyDraft, faults: Vec<PolicyFault>) -> Result<Policy, Vec<PolicyFault>> {
     let mut compiler = Compiler { faults, ..Compiler::default() };
-    let name = compiler.name(draft.name, draft.place, draft.unread);
+    let name = compiler.name(draft.name, draft.offset, draft.unread);
     compiler.internal(&draft.internal_hosts, &draft.internal_networks);
     // Deny rules first, so that of all rules that match a request the first one decides.
     let drafts = draft.deny.into_iter().map(|draft| (Effect::Deny, draft));
@@ -43,24 +43,24 @@ struct Compiler {
 }
 
 impl Compiler {
-    fn fault(&mut self, place: Option<Place>, problem: impl Into<String>, cure: impl Into<String>) {
-        self.faults.push(PolicyFault::new(place, problem, cure));
+    fn fault(&mut self, offset: Option<usize>, problem: impl Into<String>, cure: impl Into<String>) {
+        self.faults.push(PolicyFault::new(offset, problem, cure));
     }
 
-    fn name(&mut self, name: Option<Text>, place: Option<Place>, unread: bool) -> Arc<str> {
+    fn name(&mut self, name: Option<Text>, offset: Option<usize>, unread: bool) -> Arc<str> {
         let Some(name) = name else {
             if unread {
                 return "".into();
             }
             self.fault(
-                place,
+                offset,
                 "the policy has no `name`",
                 "write one, as in name = \"orders\"; every audit line carries it",
             );
             return "".into();
         };
         if !is_identifier(&name.text) {
-            self.fault(name.place, format!("name {:?} is no identifier", name.text), IDENTIFIER);
+            self.fault(name.offset, format!("name {:?} is no identifier", name.text), IDENTIFIER);
         }
         name.text.into()
     }
@@ -83,12 +83,12 @@ impl Compiler {
         let any_host = draft.any_host || (effect == Effect::Deny && hosts.iter().any(|host| host.text == "*"));
         let patterns = if any_host { Vec::new() } else { self.patterns(hosts) };
         let networks = self.networks(draft.networks.as_deref().unwrap_or_default());
-        let paths = self.paths((&id, draft.place), draft.paths.as_deref());
+        let paths = self.paths((&id, draft.offset), draft.paths.as_deref());
         let compiled = CompiledRule {
             effect,
-            schemes: self.list((&id, draft.place), "schemes", draft.schemes.as_deref(), parse_scheme),
-            ports: self.list((&id, draft.place), "ports", draft.ports.as_deref(), parse_ports),
-            methods: self.list((&id, draft.place), "methods", draft.methods.as_deref(), parse_method),
+            schemes: self.list((&id, draft.offset), "schemes", draft.schemes.as_deref(), parse_scheme),
+            ports: self.list((&id, draft.offset), "ports", draft.ports.as_deref(), parse_ports),
+            methods: self.list((&id, draft.offset), "methods", draft.methods.as_deref(), parse_method),
             paths,
             addresses: self.addresses(effect, &id, &draft),
             reason: self.prose("reason", draft.reason),
@@ -109,55 +109,59 @@ impl Compiler {
     }
 
     fn id(&mut self, effect: Effect, draft: &RuleDraft) -> RuleId {
-        let Some(Text { text, place }) = &draft.id else {
+        let Some(Text { text, offset }) = &draft.id else {
             if draft.unread {
                 return RuleId::new("unread");
             }
             let table = table_name(effect);
-            self.fault(draft.place, format!("a rule in {table} has no `id`"), "write one, as in id = \"payments-api\"");
+            self.fault(
+                draft.offset,
+                format!("a rule in {table} has no `id`"),
+                "write one, as in id = \"payments-api\"",
+            );
             return RuleId::new("without id");
         };
         if !is_identifier(text) {
-            self.fault(*place, format!("id {text:?} is no identifier"), IDENTIFIER);
+            self.fault(*offset, format!("id {text:?} is no identifier"), IDENTIFIER);
         }
         let id = RuleId::new(text);
         if !self.ids.insert(id.clone()) {
             let cure = "give each its own; audit lines name a rule by its id";
-            self.fault(*place, format!("two rules have the id {text:?}"), cure);
+            self.fault(*offset, format!("two rules have the id {text:?}"), cure);
         }
         id
     }
 
     /// A rule must say what it is about, once, and in a way that can match.
     fn has_subject(&mut self, effect: Effect, id: &RuleId, draft: &RuleDraft) {
-        let RuleDraft { hosts, networks, any_host, place, unread, .. } = draft;
+        let RuleDraft { hosts, networks, any_host, offset, unread, .. } = draft;
         if hosts.is_none() && networks.is_none() && !any_host && !unread {
             self.fault(
-                *place,
+                *offset,
                 format!("rule `{id}` says neither `hosts` nor `networks`"),
                 "list what it is about, as in hosts = [\"api.example.com\"]",
             );
         }
         if *any_host && hosts.is_some() {
             self.fault(
-                *place,
+                *offset,
                 format!("rule `{id}` lists hosts and states dangerously_any_host"),
                 "keep the hosts and remove dangerously_any_host, or the reverse",
             );
         }
         if *any_host && effect == Effect::Deny {
-            self.fault(*place, format!("deny rule `{id}` states dangerously_any_host"), "write hosts = [\"*\"]");
+            self.fault(*offset, format!("deny rule `{id}` states dangerously_any_host"), "write hosts = [\"*\"]");
         }
         for (key, list) in [("hosts", hosts), ("networks", networks)] {
             if list.as_ref().is_some_and(Vec::is_empty) {
-                self.empty(*place, id, key);
+                self.empty(*offset, id, key);
             }
         }
     }
 
-    fn empty(&mut self, place: Option<Place>, id: &RuleId, key: &str) {
+    fn empty(&mut self, offset: Option<usize>, id: &RuleId, key: &str) {
         self.fault(
-            place,
+            offset,
             format!("`{key}` of rule `{id}` is empty, so it can never match"),
             format!("list something, or remove `{key}`"),
         );
@@ -168,7 +172,7 @@ impl Compiler {
         for host in hosts {
             match HostPattern::parse(&host.text) {
                 Ok(pattern) => patterns.push(pattern),
-                Err(bad) => self.fault(host.place, bad.problem, bad.cure),
+                Err(bad) => self.fault(host.offset, bad.problem, bad.cure),
             }
         }
         patterns
@@ -179,7 +183,7 @@ impl Compiler {
         for network in networks {
             match parse_network(&network.text) {
                 Ok(network) => parsed.push(network),
-                Err((problem, cure)) => self.fault(network.place, problem, cure),
+                Err((problem, cure)) => self.fault(network.offset, problem, cure),
             }
         }
         parsed
@@ -187,41 +191,41 @@ impl Compiler {
 
     fn list<T>(
         &mut self,
-        (id, place): (&RuleId, Option<Place>),
+        (id, offset): (&RuleId, Option<usize>),
         key: &str,
         texts: Option<&[Text]>,
         parse: fn(&str) -> Result<T, (String, String)>,
     ) -> Option<Vec<T>> {
         let texts = texts?;
         if texts.is_empty() {
-            self.empty(place, id, key);
+            self.empty(offset, id, key);
         }
         let mut parsed = Vec::with_capacity(texts.len());
         for text in texts {
             match parse(&text.text) {
                 Ok(value) => parsed.push(value),
-                Err((problem, cure)) => self.fault(text.place, problem, cure),
+                Err((problem, cure)) => self.fault(text.offset, problem, cure),
             }
         }
         Some(parsed)
     }
 
-    fn paths(&mut self, (id, place): (&RuleId, Option<Place>), paths: Option<&[Text]>) -> Option<PathSet> {
+    fn paths(&mut self, (id, offset): (&RuleId, Option<usize>), paths: Option<&[Text]>) -> Option<PathSet> {
         let paths = paths?;
         if paths.is_empty() {
-            self.empty(place, id, "paths");
+            self.empty(offset, id, "paths");
         }
         let mut builder = PathSetBuilder::new();
         for path in paths {
             if let Err((problem, cure)) = builder.add(&path.text) {
-                self.fault(path.place, problem, cure);
+                self.fault(path.offset, problem, cure);
             }
         }
         match builder.build() {
             Ok(set) => Some(set),
             Err(error) => {
-                let place = paths.first().and_then(|path| path.place);
-                self.fault(place, format!("the paths of rule `{id}` are too large: {error}"), "split the rule");
+                let offset = paths.first().and_then(|path| path.offset);
+                self.fault(offset, format!("the paths of rule `{id}` are too large: {error}"), "split the rule");
                 None
             }
         }
@@ -229,23 +233,23 @@ impl Compiler {
 
     fn addresses(&mut self, effect: Effect, id: &RuleId, draft: &RuleDraft) -> Arc<Addresses> {
         let texts = draft.addresses.as_deref();
-        let place = texts.and_then(|texts| texts.first()).and_then(|text| text.place).or(draft.place);
+        let offset = texts.and_then(|texts| texts.first()).and_then(|text| text.offset).or(draft.offset);
         if texts.is_some() && effect == Effect::Deny {
             self.fault(
-                place,
+                offset,
                 format!("deny rule `{id}` states `addresses`"),
                 "write networks = [...]: a deny rule with networks denies every name that resolves into them",
             );
         }
         if texts.is_some() && draft.hosts.is_none() && !draft.any_host {
             self.fault(
-                place,
+                offset,
                 format!("rule `{id}` states `addresses` but lists no hosts"),
                 "remove it: `addresses` says what names may resolve to, and `networks` already lists addresses",
             );
         }
         if texts.is_some_and(<[Text]>::is_empty) {
-            self.empty(place, id, "addresses");
+            self.empty(offset, id, "addresses");
         }
         let public = [Text::from("public".to_owned())];
         let texts = texts.unwrap_or(&public);
@@ -262,12 +266,12 @@ impl Compiler {
 
     fn parse_addresses(&mut self, texts: &[Text]) -> Addresses {
         let mut addresses = Addresses::default();
-        for Text { text, place } in texts {
+        for Text { text, offset } in texts {
             match text.as_str() {
                 "public" => addresses.public = true,
                 "private" => addresses.private = true,
                 "internal" if self.internal_networks.is_empty() => self.fault(
-                    *place,
+                    *offset,
                     "addresses = [\"internal\"] opens nothing: [internal] lists no networks",
                     "list them, as in [internal] networks = [\"10.0.0.0/8\"]",
                 ),
@@ -283,10 +287,10 @@ impl Compiler {
                     Err((problem, cure))
                         if other.contains(['/', ':']) || other.starts_with(|c: char| c.is_ascii_digit()) =>
                     {
-                        self.fault(*place, problem, cure);
+                        self.fault(*offset, problem, cure);
                     }
                     Err(_) => self.fault(
-                        *place,
+                        *offset,
                         format!("{other:?} is no kind of address"),
                         "write \"public\", \"private\", \"internal\" or a network such as \"10.20.0.0/16\"",
                     ),
@@ -297,10 +301,10 @@ impl Compiler {
     }
 
     fn prose(&mut self, key: &str, text: Option<Text>) -> Option<Box<str>> {
-        let Text { text, place } = text?;
+        let Text { text, offset } = text?;
         if text.chars().count() > 200 || text.chars().any(char::is_control) {
             self.fault(
-                place,
+                offset,
                 format!("`{key}` is too long or not one line"),
                 "write one line of at most 200 characters",
             );

@@ -7,17 +7,19 @@ use node::{Entry, Node, Value};
 use super::Policy;
 use super::compile::compile;
 use super::draft::{PolicyDraft, RuleDraft, Text};
-use super::error::{Place, PolicyFault};
+use super::error::{PolicyError, PolicyFault};
 
-pub(super) fn from_toml(text: &str) -> Result<Policy, Vec<PolicyFault>> {
-    read(text, node::from_toml(text))
+pub(super) fn from_toml(text: &str) -> Result<Policy, PolicyError> {
+    read(text, node::from_toml).map_err(|faults| PolicyError::in_text(text, faults))
 }
 
-pub(super) fn from_json(text: &str) -> Result<Policy, Vec<PolicyFault>> {
-    read(text, node::from_json(text))
+pub(super) fn from_json(text: &str) -> Result<Policy, PolicyError> {
+    read(text, node::from_json).map_err(|faults| PolicyError::in_text(text, faults))
 }
 
-fn read(text: &str, root: Result<Node, Vec<PolicyFault>>) -> Result<Policy, Vec<PolicyFault>> {
+type Parse = fn(&str) -> Result<Node, Vec<PolicyFault>>;
+
+fn read(text: &str, parse: Parse) -> Result<Policy, Vec<PolicyFault>> {
     if text.trim().is_empty() {
         return Err(vec![PolicyFault::new(
             None,
@@ -25,9 +27,8 @@ fn read(text: &str, root: Result<Node, Vec<PolicyFault>>) -> Result<Policy, Vec<
             "begin with version = 1 and name = \"...\"; a policy with no rules denies every request",
         )]);
     }
-    let root = root?;
-    let mut reader = Reader { text, faults: Vec::new() };
-    let draft = reader.policy(&root);
+    let mut reader = Reader::default();
+    let draft = reader.policy(&parse(text)?);
     compile(draft, reader.faults)
 }
 
@@ -47,23 +48,18 @@ const RULE_KEYS: &[&str] = &[
     "dangerously_any_host",
 ];
 
-struct Reader<'t> {
-    text: &'t str,
+#[derive(Default)]
+struct Reader {
     faults: Vec<PolicyFault>,
 }
 
-impl Reader<'_> {
+impl Reader {
     fn fault(&mut self, offset: usize, problem: impl Into<String>, cure: impl Into<String>) {
-        let place = self.place(offset);
-        self.faults.push(PolicyFault::new(Some(place), problem, cure));
-    }
-
-    fn place(&self, offset: usize) -> Place {
-        Place::of_offset(self.text, offset)
+        self.faults.push(PolicyFault::new(Some(offset), problem, cure));
     }
 
     fn policy(&mut self, root: &Node) -> PolicyDraft {
-        let mut draft = PolicyDraft { place: Some(self.place(root.offset)), ..PolicyDraft::default() };
+        let mut draft = PolicyDraft { offset: Some(root.offset), ..PolicyDraft::default() };
         let mut version = None;
         for Entry { key, key_offset, value } in self.table(root, "the policy") {
             match key.as_str() {
@@ -110,7 +106,7 @@ impl Reader<'_> {
     }
 
     fn rule(&mut self, table: &str, node: &Node) -> RuleDraft {
-        let mut rule = RuleDraft { place: Some(self.place(node.offset)), ..RuleDraft::default() };
+        let mut rule = RuleDraft { offset: Some(node.offset), ..RuleDraft::default() };
         let faults = self.faults.len();
         for Entry { key, key_offset, value } in self.table(node, table) {
             match key.as_str() {
@@ -144,7 +140,7 @@ impl Reader<'_> {
 
     fn string(&mut self, key: &str, node: &Node) -> Option<Text> {
         match &node.value {
-            Value::String(text) => Some(Text { text: text.clone(), place: Some(self.place(node.offset)) }),
+            Value::String(text) => Some(Text { text: text.clone(), offset: Some(node.offset) }),
             other => {
                 let problem = format!("`{key}` is {}, not a string", other.kind());
                 self.fault(node.offset, problem, format!("write {key} = \"...\""));
@@ -180,7 +176,7 @@ impl Reader<'_> {
         let mut texts = Vec::with_capacity(items.len());
         for item in items {
             match read(&item.value) {
-                Some(text) => texts.push(Text { text: text.clone(), place: Some(self.place(item.offset)) }),
+                Some(text) => texts.push(Text { text: text.clone(), offset: Some(item.offset) }),
                 None => self.fault(item.offset, format!("`{key}` lists {}", item.value.kind()), cure),
             }
         }
@@ -221,10 +217,8 @@ mod tests {
 
     const HEAD: &str = "version = 1\nname = 'p'\n";
 
-    fn faults(policy: Result<Policy, Vec<PolicyFault>>) -> Vec<String> {
-        let mut faults: Vec<PolicyFault> = policy.err().unwrap_or_default();
-        faults.sort_by_key(|fault| (fault.line(), fault.column()));
-        faults.iter().map(ToString::to_string).collect()
+    fn faults(policy: Result<Policy, PolicyError>) -> Vec<String> {
+        policy.err().iter().flat_map(PolicyError::faults).map(ToString::to_string).collect()
     }
 
     #[test]
@@ -261,7 +255,7 @@ mod tests {
         let table: toml::Table = toml.parse().unwrap();
         let json = serde_json::to_string_pretty(&table).unwrap();
         for policy in [from_toml(toml), from_json(&json)] {
-            let policy = policy.unwrap_or_else(|faults| panic!("{faults:#?}"));
+            let policy = policy.unwrap_or_else(|error| panic!("{error}"));
             assert_eq!((policy.name(), policy.rule_count()), ("orders", 5));
         }
     }

@@ -1,24 +1,22 @@
 //! A policy as somebody wrote it, in a file or in code, before anything is checked.
 
-use super::error::Place;
-
-/// A text and where it stands; no place for texts given in code.
+/// A text and where it stands, as a byte offset; texts given in code have none.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Text {
     pub(super) text: String,
-    pub(super) place: Option<Place>,
+    pub(super) offset: Option<usize>,
 }
 
 impl From<String> for Text {
     fn from(text: String) -> Self {
-        Self { text, place: None }
+        Self { text, offset: None }
     }
 }
 
 /// An absent list means the default; an empty one is a fault.
 #[derive(Clone, Debug, Default)]
 pub(super) struct RuleDraft {
-    pub(super) place: Option<Place>,
+    pub(super) offset: Option<usize>,
     /// Whether a value could not be read, so that its absence is no fault of its own.
     pub(super) unread: bool,
     pub(super) id: Option<Text>,
@@ -36,7 +34,7 @@ pub(super) struct RuleDraft {
 
 #[derive(Clone, Debug, Default)]
 pub(super) struct PolicyDraft {
-    pub(super) place: Option<Place>,
+    pub(super) offset: Option<usize>,
     /// As in [`RuleDraft`].
     pub(super) unread: bool,
     pub(super) name: Option<Text>,

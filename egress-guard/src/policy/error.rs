@@ -22,9 +22,23 @@ pub struct PolicyError {
 }
 
 impl PolicyError {
-    pub(super) fn new(source: impl Into<Box<str>>, mut faults: Vec<PolicyFault>) -> Self {
-        faults.sort_by_key(|fault| fault.place);
+    pub(super) fn new(source: impl Into<Box<str>>, faults: Vec<PolicyFault>) -> Self {
         Self { source: source.into(), faults }
+    }
+
+    /// Faults of a text, put in its order and given their places.
+    pub(super) fn in_text(text: &str, mut faults: Vec<PolicyFault>) -> Self {
+        faults.sort_by_key(|fault| fault.offset);
+        let (mut line, mut line_start) = (1, 0);
+        for fault in &mut faults {
+            let Some(offset) = fault.offset else { continue };
+            let skipped = text.get(line_start..offset).unwrap_or_default();
+            line += skipped.bytes().filter(|byte| *byte == b'\n').count();
+            line_start = skipped.rfind('\n').map_or(line_start, |newline| line_start + newline + 1);
+            let column = 1 + text.get(line_start..offset).unwrap_or_default().chars().count();
+            fault.place = Some((line, column));
+        }
+        Self::new("the policy", faults)
     }
 
     /// Everything found wrong, in the order of the text.
@@ -54,26 +68,29 @@ impl std::error::Error for PolicyError {}
 /// One thing wrong with a policy, where it stands, and what to write instead.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PolicyFault {
-    place: Option<Place>,
+    /// The byte in the text, from which the place is counted once all faults are known.
+    offset: Option<usize>,
+    /// Line and column, from 1.
+    place: Option<(usize, usize)>,
     problem: String,
     cure: String,
 }
 
 impl PolicyFault {
-    pub(super) fn new(place: Option<Place>, problem: impl Into<String>, cure: impl Into<String>) -> Self {
-        Self { place, problem: problem.into(), cure: cure.into() }
+    pub(super) fn new(offset: Option<usize>, problem: impl Into<String>, cure: impl Into<String>) -> Self {
+        Self { offset, place: None, problem: problem.into(), cure: cure.into() }
     }
 
     /// The line, counted from 1; absent for a policy built in code.
     #[must_use]
     pub fn line(&self) -> Option<usize> {
-        self.place.map(|place| place.line)
+        self.place.map(|(line, _)| line)
     }
 
     /// The column in characters, counted from 1; absent for a policy built in code.
     #[must_use]
     pub fn column(&self) -> Option<usize> {
-        self.place.map(|place| place.column)
+        self.place.map(|(_, column)| column)
     }
 
     /// What is wrong.
@@ -91,28 +108,9 @@ impl PolicyFault {
 
 impl fmt::Display for PolicyFault {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if let Some(Place { line, column }) = self.place {
+        if let Some((line, column)) = self.place {
             write!(f, "line {line}, column {column}: ")?;
         }
         write!(f, "{}: {}", self.problem, self.cure)
-    }
-}
-
-/// A place in a policy's text, counted from 1.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) struct Place {
-    line: usize,
-    column: usize,
-}
-
-impl Place {
-    /// The place of a byte offset; one past the end is the end.
-    pub(super) fn of_offset(text: &str, offset: usize) -> Self {
-        let before = text.get(..offset).unwrap_or(text);
-        let line_start = before.rfind('\n').map_or(0, |newline| newline + 1);
-        Self {
-            line: 1 + before.bytes().filter(|byte| *byte == b'\n').count(),
-            column: 1 + before.get(line_start..).unwrap_or_default().chars().count(),
-        }
     }
 }

@@ -84,7 +84,7 @@ impl Policy {
     ///
     /// Every fault of the text at once, each with line, column and what to write instead.
     pub fn from_toml(text: &str) -> Result<Self, PolicyError> {
-        document::from_toml(text).map_err(|faults| PolicyError::new("the policy", faults))
+        document::from_toml(text)
     }
 
     /// Reads a policy from JSON, in the same shape as TOML.
@@ -93,7 +93,7 @@ impl Policy {
     ///
     /// As [`from_toml`](Self::from_toml).
     pub fn from_json(text: &str) -> Result<Self, PolicyError> {
-        document::from_json(text).map_err(|faults| PolicyError::new("the policy", faults))
+        document::from_json(text)
     }
 
     /// Reads a policy file: JSON if its name ends in `.json`, TOML otherwise.

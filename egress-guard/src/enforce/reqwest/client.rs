@@ -1,12 +1,15 @@
 //! The full client: each request, and each redirect before it is followed, is decided and recorded.
 
 use std::fmt;
+use std::pin::Pin;
 use std::sync::Arc;
+use std::task::{Context, Poll};
 use std::time::Instant;
 
 use ::reqwest::{Body, IntoUrl, Request, Response, ResponseBuilderExt};
 use http::Method;
 use http::header::{self, HeaderMap, HeaderName, HeaderValue};
+use tower_service::Service;
 use url::Position;
 
 use super::super::{AuditBody, peer_of};
@@ -103,6 +106,22 @@ impl Client {
             request = next;
         }
         Err(TooManyRedirects(inner.max_redirects).into())
+    }
+}
+
+/// For stacks of tower middleware: a retry above this client is decided and recorded anew each time.
+impl Service<Request> for Client {
+    type Response = Response;
+    type Error = ClientError;
+    type Future = Pin<Box<dyn Future<Output = Result<Response, ClientError>> + Send>>;
+
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), ClientError>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, request: Request) -> Self::Future {
+        let client = self.clone();
+        Box::pin(async move { client.execute(request).await })
     }
 }
 

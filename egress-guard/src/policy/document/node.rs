@@ -3,7 +3,7 @@
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
-use super::super::error::{Place, PolicyFault};
+use super::super::error::PolicyFault;
 
 pub(super) struct Node {
     pub(super) offset: usize,
@@ -46,8 +46,8 @@ pub(super) fn from_toml(text: &str) -> Result<Node, Vec<PolicyFault>> {
         return Ok(toml_table(table.span().start, table.get_ref()));
     }
     let fault = |error: &toml::de::Error| {
-        let place = error.span().map(|span| Place::of_offset(text, span.start));
-        PolicyFault::new(place, format!("this is not TOML: {}", error.message()), "mend the syntax (https://toml.io)")
+        let offset = error.span().map(|span| span.start);
+        PolicyFault::new(offset, format!("this is not TOML: {}", error.message()), "mend the syntax (https://toml.io)")
     };
     Err(errors.iter().map(fault).collect())
 }
@@ -84,16 +84,16 @@ pub(super) fn from_json(text: &str) -> Result<Node, Vec<PolicyFault>> {
     // serde_json is the judge of what is JSON; the tree is read by a parser that keeps places but is more lenient.
     if let Err(error) = serde_json::from_str::<serde::de::IgnoredAny>(text) {
         let line_start: usize = text.split_inclusive('\n').take(error.line().saturating_sub(1)).map(str::len).sum();
-        let place = Place::of_offset(text, line_start + error.column().saturating_sub(1));
+        let offset = line_start + error.column().saturating_sub(1);
         let error = error.to_string();
         let what = error.split(" at line ").next().unwrap_or_default();
-        return Err(syntax(Some(place), format!("this is not JSON: {what}")));
+        return Err(syntax(Some(offset), format!("this is not JSON: {what}")));
     }
     let parsed = jsonc_parser::parse_to_ast(text, &Default::default(), &Default::default());
     match parsed.map(|parsed| parsed.value) {
         Ok(Some(value)) => {
             let mut faults = Vec::new();
-            let node = json_value(text, &value, &mut faults);
+            let node = json_value(&value, &mut faults);
             if faults.is_empty() { Ok(node) } else { Err(faults) }
         }
         Ok(None) => Err(syntax(None, "this is not JSON: there is no value".to_owned())),
@@ -101,7 +101,7 @@ pub(super) fn from_json(text: &str) -> Result<Node, Vec<PolicyFault>> {
     }
 }
 
-fn json_value(text: &str, value: &jsonc_parser::ast::Value<'_>, faults: &mut Vec<PolicyFault>) -> Node {
+fn json_value(value: &jsonc_parser::ast::Value<'_>, faults: &mut Vec<PolicyFault>) -> Node {
     use jsonc_parser::ast::Value as Json;
     use jsonc_parser::common::Ranged;
     let offset = value.range().start;
@@ -113,15 +113,14 @@ fn json_value(text: &str, value: &jsonc_parser::ast::Value<'_>, faults: &mut Vec
                 let key_offset = property.name.range().start;
                 // JSON leaves a repeated key to the reader, and a reader that takes the last one can be misled.
                 if entries.iter().any(|entry| entry.key == key) {
-                    let place = Some(Place::of_offset(text, key_offset));
                     let problem = format!("the key `{}` stands twice in one object", key.escape_debug());
-                    faults.push(PolicyFault::new(place, problem, "keep one of the two"));
+                    faults.push(PolicyFault::new(Some(key_offset), problem, "keep one of the two"));
                 }
-                entries.push(Entry { key, key_offset, value: json_value(text, &property.value, faults) });
+                entries.push(Entry { key, key_offset, value: json_value(&property.value, faults) });
             }
             Value::Table(entries)
         }
-        Json::Array(array) => Value::Array(array.elements.iter().map(|item| json_value(text, item, faults)).collect()),
+        Json::Array(array) => Value::Array(array.elements.iter().map(|item| json_value(item, faults)).collect()),
         Json::StringLit(string) => Value::String(string.value.to_string()),
         Json::NumberLit(number) if number.value.bytes().all(|byte| byte.is_ascii_digit()) => {
             Value::Integer(number.value.to_owned())
