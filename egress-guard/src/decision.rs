@@ -549,6 +549,9 @@ mod tests {
             ("https://10.0.0.1/", "deny address-not-allowed"),
             ("https://[::ffff:169.254.169.254]/", "deny address-not-allowed"),
             ("http://anything.example/", "deny scheme-not-allowed"),
+            ("https://localhost/", "deny host-not-allowed"),
+            ("https://metadata/", "deny host-not-allowed"),
+            ("https://metadata.google.internal/", "deny host-not-allowed"),
         ];
         for (url, expected) in cases {
             let destination = url.parse().unwrap();

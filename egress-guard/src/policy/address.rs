@@ -172,6 +172,7 @@ const METADATA_V4: &[Ipv4Addr] = &[
     Ipv4Addr::new(100, 100, 100, 200), // Alibaba
     Ipv4Addr::new(168, 63, 129, 16),   // Azure WireServer, in a public range
     Ipv4Addr::new(192, 0, 0, 192),     // Oracle, classic
+    Ipv4Addr::new(169, 254, 0, 23),    // Tencent
 ];
 
 const METADATA_V6: &[Ipv6Addr] = &[

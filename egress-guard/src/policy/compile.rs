@@ -104,7 +104,10 @@ impl Compiler {
             push_once(self.index.networks.entry(network), number);
         }
         if any_host {
-            self.index.any_host.push(number);
+            match effect {
+                Effect::Allow => self.index.allow_any_host.push(number),
+                Effect::Deny => self.index.deny_any_host.push(number),
+            }
         }
     }
 

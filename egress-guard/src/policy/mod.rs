@@ -69,7 +69,8 @@ pub struct Policy {
 struct Index {
     hosts: HostMap<Vec<usize>>,
     networks: NetworkMap<Vec<usize>>,
-    any_host: Vec<usize>,
+    deny_any_host: Vec<usize>,
+    allow_any_host: Vec<usize>,
 }
 
 impl Policy {
@@ -156,6 +157,10 @@ impl Policy {
         peer: Option<IpAddr>,
         mut visit: impl FnMut(usize, &'p CompiledRule, Subject),
     ) {
+        let (name, literal) = match host {
+            Host::Name(name) => (Some(name), None),
+            Host::Ip(ip) => (None, Some(*ip)),
+        };
         let mut visit_all = |rules: &[usize], subject: Subject| {
             for number in rules {
                 if let Some(rule) = self.rules.get(*number) {
@@ -163,14 +168,13 @@ impl Policy {
                 }
             }
         };
-        visit_all(&self.index.any_host, Subject::Host);
-        if let Host::Name(name) = host {
+        visit_all(&self.index.deny_any_host, Subject::Host);
+        if !name.is_some_and(|name| pattern::is_local(name)) {
+            visit_all(&self.index.allow_any_host, Subject::Host);
+        }
+        if let Some(name) = name {
             self.index.hosts.visit(name, |rules| visit_all(rules, Subject::Host));
         }
-        let literal = match host {
-            Host::Ip(ip) => Some(*ip),
-            Host::Name(_) => None,
-        };
         for ip in [literal, peer].into_iter().flatten() {
             for reachable in reachable_through(ip) {
                 for (network, rules) in self.index.networks.around(reachable) {

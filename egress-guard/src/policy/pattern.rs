@@ -180,6 +180,23 @@ fn refuse_what_matches_strangers(text: &str, labels: &str) -> Result<(), BadPatt
 /// Top-level labels that are reserved and never sold (RFC 6761, RFC 6762, RFC 7686, ICANN resolution 2024.07.29.06).
 const NEVER_DELEGATED: &[&str] = &["example", "internal", "invalid", "local", "localhost", "onion", "test"];
 
+/// Whether a name only means something on this machine or in this network. A rule for any host does not mean these.
+pub(super) fn is_local(name: &str) -> bool {
+    match name.rsplit_once('.') {
+        // A single label is completed by the search list of whatever machine it is.
+        None => true,
+        Some((_, top)) => {
+            LOCAL.contains(&top) || name == "home.arpa" || name.ends_with(".home.arpa") || name == TENCENT
+        }
+    }
+}
+
+/// RFC 6761, RFC 6762, ICANN resolution 2024.07.29.06; and by custom, of hosts files and of Kubernetes.
+const LOCAL: &[&str] = &["internal", "local", "localdomain", "localhost", "svc"];
+
+/// The one metadata service with a name below a public suffix.
+const TENCENT: &str = "metadata.tencentyun.com";
+
 #[cfg(test)]
 mod tests {
     use super::*;

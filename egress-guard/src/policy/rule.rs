@@ -112,6 +112,9 @@ impl Rule {
 
     /// Makes the rule match every host, IP literals included, instead of a list.
     ///
+    /// Names that only mean something locally (single labels, `localhost`, `*.internal`, `*.local`) it does not match;
+    /// those are listed in `hosts` or not reached.
+    ///
     /// # What this loosens
     ///
     /// An allow rule with it lets the function talk to the whole Internet. `addresses` still holds, for names and
