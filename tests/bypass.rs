@@ -20,6 +20,8 @@ struct World {
     other: Server,
     secure: Server,
     forbidden: Server,
+    /// Allowed as an IP literal.
+    literal: Server,
     proxy: Proxy,
     socket: Server,
     socket_path: std::path::PathBuf,
@@ -44,6 +46,7 @@ impl World {
             other: Server::http("other", "127.0.0.1").await,
             secure: Server::https("secure", "127.0.0.1", &["allowed.test"]).await,
             forbidden: Server::http("forbidden", "127.0.0.2").await,
+            literal: Server::http("literal", "127.0.0.4").await,
             proxy: Proxy::listen("127.0.0.3").await,
             socket: Server::unix("socket", &socket_path),
             socket_path,
@@ -66,7 +69,9 @@ impl World {
         let no_post = Rule::new("get-only").hosts(["other.test"]).methods(["POST"]);
         let plain =
             Rule::new("no-plain-http-on-secure").hosts(["allowed.test"]).schemes(["http"]).paths(["/ok/downgraded"]);
-        Policy::builder("bypass").allow(partner).deny(no_post).deny(plain).build().unwrap()
+        let health =
+            Rule::new("health").networks(["127.0.0.4/32"]).schemes(["http"]).port_range(1..=65535).paths(["/health"]);
+        Policy::builder("bypass").allow(partner).allow(health).deny(no_post).deny(plain).build().unwrap()
     }
 
     fn allowed(&self, path: &str) -> String {
@@ -99,8 +104,17 @@ enum Expected {
     Disarmed,
     /// Nothing: it is named in the documentation as what this client does not see.
     Open,
+    /// Refuse to make a client of such a builder.
+    Refused,
 }
-use Expected::{Denied, Disarmed, Open};
+use Expected::{Denied, Disarmed, Open, Refused};
+
+/// What came of an attack.
+struct Result {
+    reached: bool,
+    refused: bool,
+    audit: ValidatedAudit,
+}
 
 struct Attack {
     /// What the application does to the builder.
@@ -117,8 +131,8 @@ enum Kind {
 }
 
 impl Attack {
-    /// Runs the attack with a new world; true if it reached its goal.
-    async fn reaches(&self, kind: Kind) -> (bool, ValidatedAudit) {
+    /// Runs the attack in a new world.
+    async fn run(&self, kind: Kind) -> Result {
         let world = World::new().await;
         let audit = ValidatedAudit::new();
         let guard = Guard::new(World::policy(), audit.clone());
@@ -136,7 +150,11 @@ impl Attack {
                 }
             }
             Kind::Client => {
-                let client = guard.client(options(builder)).unwrap();
+                let client = match guard.client(options(builder)) {
+                    Ok(client) => client,
+                    Err(error) if error.is_builder() => return Result { reached: false, refused: true, audit },
+                    Err(error) => panic!("{error}"),
+                };
                 for request in (self.requests)(&world) {
                     if let Err(error) = client.execute(request).await {
                         assert!(error.denied().is_some(), "only a denial may stop an attack: {error:?}");
@@ -144,27 +162,34 @@ impl Attack {
                 }
             }
             Kind::Reqwest => {
-                let client = guard.reqwest(options(builder)).unwrap();
+                let client = match guard.reqwest(options(builder)) {
+                    Ok(client) => client,
+                    Err(error) if error.is_builder() => return Result { reached: false, refused: true, audit },
+                    Err(error) => panic!("{error}"),
+                };
                 for request in (self.requests)(&world) {
                     if let Err(error) = client.execute(request).await {
-                        assert!(egress_guard::denied(&error).is_some(), "only a denial may stop an attack: {error:?}");
+                        let stopped = egress_guard::denied(&error).is_some() || error.is_timeout();
+                        assert!(stopped, "only a denial may stop an attack: {error:?}");
                     }
                 }
             }
         }
-        let served = [&world.allowed, &world.other, &world.secure, &world.forbidden, &world.socket];
+        let served = [&world.allowed, &world.other, &world.secure, &world.forbidden, &world.literal, &world.socket];
         let seen: usize = served.iter().map(|server| server.seen().len()).sum();
         let allowed = audit.of_type("decision").iter().filter(|line| line["action"] == "allowed").count();
         if !matches!(kind, Kind::Unguarded) {
             assert!(seen == 0 || allowed > 0, "a server saw a request that no line explains");
         }
-        ((self.reached)(&world), audit)
+        Result { reached: (self.reached)(&world), refused: false, audit }
     }
 
     async fn check(&self, kind: Kind, expected: Expected) {
-        let (reached, audit) = self.reaches(kind).await;
+        let Result { reached, refused, audit } = self.run(kind).await;
         let denials = audit.denials();
+        assert_eq!(refused, matches!(expected, Refused), "{kind:?}");
         match expected {
+            Refused => {}
             Denied(reason) => {
                 assert!(!reached, "the attack reached its goal past {kind:?}; denials: {denials:?}");
                 assert!(denials.iter().any(|denial| denial == reason), "{reason} is not among {denials:?}");
@@ -199,8 +224,7 @@ macro_rules! attacks {
 
             #[tokio::test]
             async fn reaches_its_goal_unguarded() {
-                let (reached, _) = attack().reaches(Kind::Unguarded).await;
-                assert!(reached, "the attack proves nothing: it fails without a guard too");
+                assert!(attack().run(Kind::Unguarded).await.reached, "the attack proves nothing: it fails without a guard too");
             }
 
             #[tokio::test]
@@ -443,15 +467,23 @@ attacks! {
         builder: |world, builder| builder.resolve("allowed.test", world.forbidden.address()),
         requests: |world| vec![get(&world.at_forbidden("allowed.test"))],
         reached: forbidden_was_reached,
-        client: Denied("ip-literal-not-allowed"),
-        reqwest: Denied("ip-literal-not-allowed"),
+        client: Denied("resolver-override"),
+        reqwest: Denied("resolver-override"),
+    }
+    /// A rule allows the address as a literal, which is no reason to reach it under a name.
+    resolver_override_to_an_address_of_another_rule {
+        builder: |world, builder| builder.resolve("allowed.test", world.literal.address()),
+        requests: |world| vec![get(&format!("http://allowed.test:{}/ok/x", world.literal.port()))],
+        reached: |world| !world.literal.seen().is_empty(),
+        client: Denied("resolver-override"),
+        reqwest: Denied("resolver-override"),
     }
     resolver_override_to_another_port {
         builder: |world, builder| builder.resolve("allowed.test", world.forbidden.address()),
         requests: |_| vec![get("http://allowed.test/ok/x")],
         reached: forbidden_was_reached,
-        client: Denied("ip-literal-not-allowed"),
-        reqwest: Denied("ip-literal-not-allowed"),
+        client: Denied("resolver-override"),
+        reqwest: Denied("resolver-override"),
     }
 
     proxy_for_plain_http {
@@ -502,7 +534,24 @@ attacks! {
         builder: |_, builder| builder.default_headers(HeaderMap::from_iter([(HOST, HeaderValue::from_static("evil.test"))])),
         requests: |world| vec![get(&world.allowed("/ok/x"))],
         reached: |world| world.allowed.seen().iter().any(|seen| seen.header("host") == Some("evil.test")),
-        client: Disarmed,
+        client: Refused,
+        reqwest: Refused,
+    }
+    upgrade_header_of_the_builder {
+        builder: |_, builder| {
+            let upgrade = [(UPGRADE, HeaderValue::from_static("websocket"))];
+            builder.default_headers(HeaderMap::from_iter(upgrade))
+        },
+        requests: |world| vec![with_header(get(&world.allowed("/ok/x")), http::header::CONNECTION, "upgrade")],
+        reached: |world| world.allowed.seen().iter().any(|seen| seen.headers.contains_key(UPGRADE)),
+        client: Refused,
+        reqwest: Refused,
+    }
+    content_length_that_is_not_the_bodys {
+        builder: |_, builder| builder.timeout(std::time::Duration::from_millis(300)),
+        requests: |world| vec![with_header(get(&world.allowed("/ok/x")), http::header::CONTENT_LENGTH, "33")],
+        reached: |world| world.allowed.seen().iter().any(|seen| seen.header("content-length") == Some("33")),
+        client: Denied("content-length-header"),
         reqwest: Open,
     }
     host_header_beside_the_authority_of_http2 {
@@ -563,9 +612,9 @@ async fn of_a_mixed_answer_only_the_allowed_address_is_dialled() {
             requests: |world| vec![get(&format!("http://mixed.test:{}/ok/x", world.allowed.port()))],
             reached: |world| world.allowed.seen().len() == 1 && world.forbidden.seen().is_empty(),
         };
-        let (reached_allowed_only, audit) = attack.reaches(kind).await;
-        assert!(reached_allowed_only, "{kind:?}");
-        assert_eq!(audit.denials(), ["address-not-allowed"], "the address left out is recorded");
+        let result = attack.run(kind).await;
+        assert!(result.reached, "only the allowed address: {kind:?}");
+        assert_eq!(result.audit.denials(), ["address-not-allowed"], "the address left out is recorded");
     }
 }
 
@@ -592,7 +641,7 @@ async fn a_process_with_proxies_in_its_environment() {
         requests: |world| vec![get(&world.allowed("/ok/x"))],
         reached: |world| !world.allowed.seen().is_empty(),
     };
-    assert!(!attack.reaches(Kind::Unguarded).await.0, "an unguarded client asks the proxy");
-    assert!(attack.reaches(Kind::Client).await.0, "a guarded one goes to the server itself");
-    assert!(attack.reaches(Kind::Reqwest).await.0, "and so does an ordinary one");
+    assert!(!attack.run(Kind::Unguarded).await.reached, "an unguarded client asks the proxy");
+    assert!(attack.run(Kind::Client).await.reached, "a guarded one goes to the server itself");
+    assert!(attack.run(Kind::Reqwest).await.reached, "and so does an ordinary one");
 }

@@ -9,7 +9,7 @@ use egress_guard::{AuditRecord, AuditSink, Client, ClientOptions, Guard, Policy,
 use egress_guard_tests::{Names, Server, ValidatedAudit};
 use http::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderValue};
 use http::{Method, StatusCode, Version};
-use serde_json::Value;
+use serde_json::{Value, json};
 
 fn policy() -> Policy {
     let partner = Rule::new("partner")
@@ -84,8 +84,10 @@ async fn a_response_is_as_reqwest_gives_it() {
 
     let lines = fixture.audit.lines();
     let kinds: Vec<_> = lines.iter().map(|line| line["event_type"].as_str().unwrap()).collect();
-    assert_eq!(kinds, ["egress_posture", "egress_decision", "egress_outcome"]);
-    let (decision, outcome) = (&lines[1], &lines[2]);
+    assert_eq!(kinds, ["egress_posture", "egress_decision", "egress_decision", "egress_outcome"]);
+    let (decision, connection, outcome) = (&lines[1], &lines[2], &lines[3]);
+    assert_eq!((&decision["stage"], &connection["stage"]), (&json!("request"), &json!("connection")));
+    assert_eq!(connection["local_port"], outcome["local_port"]);
     assert_eq!(decision["rule_id"], "partner");
     assert_eq!(decision["boundary"], "external");
     assert_eq!(decision["path"], "/orders");
@@ -117,7 +119,7 @@ async fn the_decision_is_recorded_before_the_request_is_seen() {
     let options = ClientOptions::from(reqwest::Client::builder()).resolver(names());
     let url = format!("http://api.test:{}/", server.get().unwrap().port());
     guard.client(options).unwrap().get(url).send().await.unwrap().text().await.unwrap();
-    assert_eq!(*counts.lock().unwrap(), [0, 0, 1], "posture and decision before, outcome after");
+    assert_eq!(*counts.lock().unwrap(), [0, 0, 0, 1], "posture, request and connection before, outcome after");
 }
 
 #[tokio::test]
@@ -161,6 +163,19 @@ async fn a_denial_says_what_to_add_and_nothing_that_is_allowed() {
 }
 
 #[tokio::test]
+async fn a_request_that_fails_after_it_was_sent_leaves_its_peer() {
+    let fixture = Fixture::new().await;
+    let request = fixture.http.post(fixture.url("/slow")).body("data").timeout(Duration::from_millis(200));
+    assert!(request.send().await.unwrap_err().is_timeout());
+    assert_eq!(fixture.server.seen().len(), 1);
+    let connection = &fixture.audit.decisions_at("connection")[0];
+    assert_eq!(
+        (&connection["peer_ip"], &connection["peer_port"]),
+        (&json!("127.0.0.1"), &json!(fixture.server.port()))
+    );
+}
+
+#[tokio::test]
 async fn a_failure_is_no_denial() {
     let fixture = Fixture::new().await;
     let closed = { Server::http("closed", "127.0.0.1").await.port() };
@@ -194,7 +209,7 @@ async fn redirects_are_followed_as_browsers_do() {
         drop(response);
         let outcomes: Vec<_> = fixture.audit.of_type("outcome").iter().map(|line| line["outcome"].clone()).collect();
         assert_eq!(outcomes[0], "redirected");
-        let hops: Vec<_> = fixture.audit.of_type("decision").iter().map(|line| line["hop"].clone()).collect();
+        let hops: Vec<_> = fixture.audit.decisions_at("request").iter().map(|line| line["hop"].clone()).collect();
         assert_eq!(hops, [0, 1]);
     }
 }
@@ -259,7 +274,8 @@ async fn another_origin_gets_no_secrets_and_they_do_not_come_back() {
         assert_eq!(seen.header("accept"), Some("text/html"));
         assert_eq!(seen.header("referer"), None);
     }
-    let boundaries: Vec<_> = fixture.audit.of_type("decision").iter().map(|line| line["boundary"].clone()).collect();
+    let boundaries: Vec<_> =
+        fixture.audit.decisions_at("request").iter().map(|line| line["boundary"].clone()).collect();
     assert_eq!(boundaries, ["external", "internal", "external"]);
 }
 
@@ -363,10 +379,12 @@ async fn http2_over_tls_is_guarded_alike() {
 
     let decisions = audit.of_type("decision");
     let stages: Vec<_> = decisions.iter().map(|line| line["stage"].as_str().unwrap()).collect();
-    assert_eq!(stages, ["request", "request", "connection"], "an ordinary client records its connection");
-    assert_eq!(decisions[2]["scheme"], "https");
-    assert_eq!(decisions[2]["host"], "api.test");
-    assert_eq!(decisions[2]["peer_port"], server.port());
+    assert_eq!(stages, ["request", "connection", "request", "connection"], "each client makes one connection");
+    for connection in audit.decisions_at("connection") {
+        assert_eq!(connection["scheme"], "https");
+        assert_eq!(connection["host"], "api.test");
+        assert_eq!(connection["peer_port"], server.port());
+    }
 }
 
 #[tokio::test]
@@ -417,8 +435,51 @@ async fn every_attempt_of_a_retry_above_is_decided_and_recorded() {
     let request = fixture.http.get(fixture.url("/")).build().unwrap();
     stack.oneshot(request).await.unwrap().bytes().await.unwrap();
     assert_eq!(fixture.server.seen().len(), 3);
-    assert_eq!(fixture.audit.of_type("decision").len(), 3);
+    assert_eq!(fixture.audit.decisions_at("request").len(), 3);
     assert_eq!(fixture.audit.of_type("outcome").len(), 3);
+}
+
+#[tokio::test]
+async fn the_longest_timeout_is_none() {
+    let fixture = Fixture::new().await;
+    let response = fixture.http.get(fixture.url("/")).timeout(Duration::MAX).send().await.unwrap();
+    assert_eq!(response.status(), StatusCode::OK);
+}
+
+#[tokio::test]
+async fn errors_do_not_repeat_the_query() {
+    let fixture = Fixture::new().await;
+    let request = fixture.http.get(fixture.url("/slow?key=S3CRET")).timeout(Duration::from_millis(50));
+    let error = request.send().await.unwrap_err();
+    assert!(error.is_timeout());
+    assert!(!format!("{error} {error:?}").contains("S3CRET"), "{error:?}");
+}
+
+#[tokio::test]
+async fn one_answer_of_many_forbidden_addresses_leaves_one_denial() {
+    let names = (2..250).map(|last| format!("127.0.0.{last}")).collect::<Vec<_>>();
+    let names = Names::new().with("api.test", &names.iter().map(String::as_str).collect::<Vec<_>>());
+    let fixture = Fixture::with(|options| options.resolver(names)).await;
+    let error = fixture.http.get(fixture.url("/")).send().await.unwrap_err();
+    assert_eq!(error.denied().map(|denied| denied.reason().as_str()), Some("address-not-allowed"));
+    assert_eq!(fixture.audit.denials().len(), 1);
+}
+
+/// A denied network is not even connected to, also where the rule names a port that only the request knows.
+#[tokio::test]
+async fn a_denied_network_is_never_dialled() {
+    let (good, bad) = (Server::http("good", "127.0.0.1").await, Server::http("bad", "127.0.0.2").await);
+    let rule = Rule::new("api").hosts(["api.test"]).schemes(["http"]).port_range(1..=65535).addresses(["127.0.0.0/8"]);
+    let deny = Rule::new("no-lab").networks(["127.0.0.2/32"]).port(bad.port()).methods(["DELETE"]);
+    let audit = ValidatedAudit::new();
+    let guard = Guard::new(Policy::builder("p").allow(rule).deny(deny).build().unwrap(), audit.clone());
+    let names = Names::new().with("api.test", &["127.0.0.2", "127.0.0.1"]);
+    let http = guard.client(ClientOptions::from(reqwest::Client::builder()).resolver(names)).unwrap();
+    let error = http.get(format!("http://api.test:{}/", bad.port())).send().await.unwrap_err();
+    assert!(error.is_connect(), "the allowed address has no such port: {error:?}");
+    http.get(format!("http://api.test:{}/", good.port())).send().await.unwrap();
+    assert!(bad.seen().is_empty());
+    assert_eq!(audit.denials(), ["denied-by-rule"]);
 }
 
 #[tokio::test]
@@ -436,4 +497,12 @@ async fn long_and_odd_requests_leave_bounded_lines() {
     let lines = fixture.audit.of_type("decision");
     assert!(lines.len() >= 2);
     assert_eq!(lines[0]["path_truncated"], true);
+
+    let uri = format!("http://api.test/{}/../x", "x".repeat(60_000)).parse::<http::Uri>().unwrap();
+    let never = tower::service_fn(|_| async { Ok::<_, std::io::Error>(http::Response::new(String::new())) });
+    let stack = tower::Layer::layer(&fixture.guard.layer(), never);
+    let request = http::Request::get(uri).body(String::new()).unwrap();
+    let error = tower::ServiceExt::oneshot(stack, request).await.unwrap_err();
+    assert!(error.to_string().len() < 1024, "{error}");
+    assert!(!fixture.audit.lines().is_empty());
 }

@@ -89,6 +89,8 @@ pub enum Reason {
     AuditFailed,
     /// `connect-method`: the method CONNECT, which would open a tunnel.
     ConnectMethod,
+    /// `content-length-header`: a `Content-Length` that is doubled or not the body's.
+    ContentLengthHeader,
     /// `denied-by-rule`: a deny rule matches.
     DeniedByRule,
     /// `host-header`: a `Host` header that is doubled or names another place than the URL.
@@ -113,6 +115,8 @@ pub enum Reason {
     ProxyHeader,
     /// `proxied-connection`: the connection leads to a proxy.
     ProxiedConnection,
+    /// `resolver-override`: a connection for a name that was made without looking the name up.
+    ResolverOverride,
     /// `scheme-not-allowed`: the host is listed, but for the other scheme.
     SchemeNotAllowed,
     /// `transfer-encoding-header`: a `Transfer-Encoding` set by the application, which can smuggle a second request.
@@ -135,6 +139,7 @@ impl Reason {
             Self::AmbiguousPath => "ambiguous-path",
             Self::AuditFailed => "audit-failed",
             Self::ConnectMethod => "connect-method",
+            Self::ContentLengthHeader => "content-length-header",
             Self::DeniedByRule => "denied-by-rule",
             Self::HostHeader => "host-header",
             Self::HostNotAllowed => "host-not-allowed",
@@ -147,6 +152,7 @@ impl Reason {
             Self::PortNotAllowed => "port-not-allowed",
             Self::ProxyHeader => "proxy-header",
             Self::ProxiedConnection => "proxied-connection",
+            Self::ResolverOverride => "resolver-override",
             Self::SchemeNotAllowed => "scheme-not-allowed",
             Self::TransferEncodingHeader => "transfer-encoding-header",
             Self::UnsupportedVersion => "unsupported-version",
@@ -500,7 +506,7 @@ mod tests {
             ("wiki.corp.example", "10.8.1.1", "deny address-not-allowed"),
         ];
         for (name, ip, expected) in cases {
-            let host = Host::parse(name).unwrap();
+            let host = name.parse::<Host>().unwrap();
             let ip = ip.parse().unwrap();
             let at_name = Request::name(&host).peer(ip);
             assert_eq!(said(policy.decide(&at_name)), expected, "{name} at {ip}");
@@ -512,10 +518,10 @@ mod tests {
     #[test]
     fn what_is_not_known_yet_does_not_deny() {
         let policy = policy();
-        let api = Host::parse("api.example.com").unwrap();
-        let legacy = Host::parse("legacy.cdn.example.com").unwrap();
-        let unknown = Host::parse("evil.test").unwrap();
-        let literal = Host::parse("10.20.1.2").unwrap();
+        let api = "api.example.com".parse::<Host>().unwrap();
+        let legacy = "legacy.cdn.example.com".parse::<Host>().unwrap();
+        let unknown = "evil.test".parse::<Host>().unwrap();
+        let literal = "10.20.1.2".parse::<Host>().unwrap();
         let cases = [
             ("a listed name", Request::name(&api), "allow api"),
             ("an unlisted name", Request::name(&unknown), "deny host-not-allowed"),

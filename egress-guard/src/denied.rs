@@ -7,7 +7,7 @@ use http::Method;
 
 use crate::decision::{Reason, Request};
 use crate::destination::{Host, InvalidDestination, Scheme};
-use crate::policy::{Policy, RuleId};
+use crate::policy::{AddressClass, Policy, RuleId};
 
 /// A request that the policy does not allow. Nothing of it was sent.
 ///
@@ -51,8 +51,15 @@ impl Denied {
         Self::unread(policy, Reason::from(error), error)
     }
 
-    pub(crate) fn connect_method(policy: &Policy) -> Self {
-        Self::unread(policy, Reason::ConnectMethod, &"CONNECT opens a tunnel in which nothing is checked")
+    /// Denies what needs no destination to be denied.
+    pub(crate) fn bare(policy: &Policy, reason: Reason) -> Self {
+        Self::unread(policy, reason, &always(reason))
+    }
+
+    /// Denies what could not be recorded.
+    pub(crate) fn audit_failed(policy: &Policy, request: &Request<'_>, cause: &std::io::Error) -> Self {
+        let explanation = format!("{}: {}: {cause}", Asked(request), always(Reason::AuditFailed));
+        Self::unread(policy, Reason::AuditFailed, &explanation)
     }
 
     fn unread(policy: &Policy, reason: Reason, explanation: &dyn fmt::Display) -> Self {
@@ -124,7 +131,7 @@ impl fmt::Display for Asked<'_> {
         if let Some(port) = port.filter(|port| scheme.map(Scheme::default_port) != Some(*port)) {
             write!(f, ":{port}")?;
         }
-        f.write_str(shortened(path.unwrap_or_default(), MAX_PATH))?;
+        f.write_str(shortened(path.unwrap_or_default(), SHOWN_PATH))?;
         match (host, peer) {
             (Host::Name(_), Some(peer)) => write!(f, " at {peer}"),
             _ => Ok(()),
@@ -132,8 +139,8 @@ impl fmt::Display for Asked<'_> {
     }
 }
 
-/// How much of a path an error or an audit line repeats, in bytes.
-pub(crate) const MAX_PATH: usize = 1024;
+/// How much of a path a sentence repeats, in bytes.
+const SHOWN_PATH: usize = 256;
 
 /// The beginning of a text, cut between characters.
 pub(crate) fn shortened(text: &str, max: usize) -> &str {
@@ -141,61 +148,92 @@ pub(crate) fn shortened(text: &str, max: usize) -> &str {
     text.get(..end).unwrap_or_default()
 }
 
+/// Why a request is denied, and what the policy's owner would have to write.
 fn explain(reason: Reason, request: &Request<'_>) -> String {
-    let Request { host, port, method, path, .. } = request;
+    let Request { host, scheme, port, method, path, peer } = request;
     match reason {
         Reason::HostNotAllowed => {
-            format!("no rule allows this host; to allow it, add [[allow]] id = \"...\", hosts = [\"{host}\"]{}", rest(request))
-        }
-        Reason::IpLiteralNotAllowed => {
-            let length = if matches!(host, Host::Ip(ip) if ip.is_ipv6()) { 128 } else { 32 };
             format!(
-                "no rule allows this IP address; use the name, or add [[allow]] id = \"...\", networks = [\"{host}/{length}\"]{}",
+                "no rule allows this host; to allow it, add [[allow]] id = \"...\", hosts = [\"{host}\"]{}",
                 rest(request)
             )
         }
+        Reason::IpLiteralNotAllowed => {
+            let length = if matches!(host, Host::Ip(ip) if ip.is_ipv6()) { 128 } else { 32 };
+            let keys = rest(request);
+            format!(
+                "no rule allows this IP address; use the name, or add [[allow]] id = \"...\", \
+                 networks = [\"{host}/{length}\"]{keys}"
+            )
+        }
+        Reason::SchemeNotAllowed if *scheme == Some(Scheme::Http) => {
+            "no rule for this host allows plain http; use https, or have \"http\" added to the `schemes` of its rule"
+                .into()
+        }
         Reason::SchemeNotAllowed => {
-            "no rule for this host allows the scheme; use https, or add schemes = [\"http\"] to the host's rule".to_owned()
+            "no rule for this host allows https; have \"https\" added to the `schemes` of its rule".into()
         }
         Reason::PortNotAllowed => {
             let port = port.map(|port| port.to_string()).unwrap_or_default();
-            format!("no rule for this host allows the port; add ports = [{port}] to the host's rule")
-        }
-        Reason::MethodNotAllowed => {
-            let method = method.map(Method::as_str).unwrap_or_default();
-            format!("no rule for this host allows the method; add methods = [\"{}\"] to the host's rule", shortened(method, 32))
-        }
-        Reason::PathNotAllowed => {
-            let path = shortened(path.unwrap_or_default(), MAX_PATH);
-            format!("no rule for this host allows the path; add paths = [\"{path}\"] to the host's rule")
-        }
-        Reason::AddressNotAllowed => {
-            let class = request.peer.map(crate::policy::AddressClass::of);
-            let class = class.map(|class| format!("the address is {class}, and ")).unwrap_or_default();
             format!(
-                "{class}the host's rule does not open it; if the name is meant to resolve there, \
-                 add the network to the rule's `addresses`"
+                "no rule for this host allows the port; have {port} added to the `ports` of its rule, beside those in use"
             )
         }
+        Reason::MethodNotAllowed => {
+            let method = shortened(method.map(Method::as_str).unwrap_or_default(), 32);
+            format!("no rule for this host allows the method; have \"{method}\" added to the `methods` of its rule")
+        }
+        Reason::PathNotAllowed => match path.filter(|path| path.len() <= SHOWN_PATH).map(globset::escape) {
+            // Escaped: a path of stars from outside must not become a pattern for everything.
+            Some(path) => {
+                format!("no rule for this host allows the path; have \"{path}\" added to the `paths` of its rule")
+            }
+            None => {
+                "no rule for this host allows the path; have a pattern for it added to the `paths` of its rule".into()
+            }
+        },
+        Reason::AddressNotAllowed => {
+            let ip = match host {
+                Host::Ip(ip) => Some(*ip),
+                Host::Name(_) => *peer,
+            };
+            let class = ip.map(|ip| format!("the address is {}, and ", AddressClass::of(ip))).unwrap_or_default();
+            format!(
+                "{class}the host's rule does not open it; if it is meant to be reached, have its network added to the \
+                 rule's `addresses`"
+            )
+        }
+        _ => always(reason).into(),
+    }
+}
+
+/// Why a request is denied where no rule of its own would change that.
+fn always(reason: Reason) -> &'static str {
+    match reason {
         Reason::AddressConflict => {
-            "another rule for the same host and port opens other addresses, and they share connections; \
-             give both rules the same `addresses`"
-                .to_owned()
+            "another rule for the same host and port opens other addresses, and they share connections; give both rules \
+             the same `addresses`"
         }
         Reason::AmbiguousPath => {
             "the path has a `//`, `;`, `\\`, %2e, %2f or %5c, which servers read differently, and a rule depends on the \
              path; send it without"
-                .to_owned()
         }
-        Reason::AuditFailed => "the audit line could not be written, and what is not recorded is not sent".to_owned(),
-        Reason::HostHeader => "the Host header is doubled or names another place than the URL; remove it".to_owned(),
-        Reason::NoPeerAddress => "the connection has no IP address; a unix socket cannot be guarded".to_owned(),
-        Reason::ProxyHeader => "it carries a header meant for a proxy; remove it".to_owned(),
-        Reason::ProxiedConnection => "the connection leads to a proxy that the policy does not know".to_owned(),
-        Reason::TransferEncodingHeader => "Transfer-Encoding is the HTTP client's to set; remove the header".to_owned(),
-        Reason::UnsupportedVersion => "HTTP/3 connections are not guarded; use HTTP/2 or HTTP/1.1".to_owned(),
-        Reason::UpgradeHeader => "after an Upgrade nothing would be checked; remove the header".to_owned(),
-        Reason::ConnectMethod | Reason::DeniedByRule | Reason::InvalidDestination | Reason::NotNormalized | Reason::UserInfo => reason.to_string(),
+        Reason::AuditFailed => "the audit line could not be written, and what is not recorded is not sent",
+        Reason::ConnectMethod => "CONNECT opens a tunnel in which nothing is checked",
+        Reason::ContentLengthHeader => "Content-Length is doubled or not the body's length; remove the header",
+        Reason::HostHeader => "the Host header is doubled or names another place than the URL; remove it",
+        Reason::NoPeerAddress => "the connection has no IP address; a unix socket cannot be guarded",
+        Reason::ProxyHeader => "it carries a header meant for a proxy; remove it",
+        Reason::ProxiedConnection => "the connection leads to a proxy that the policy does not know",
+        Reason::ResolverOverride => {
+            "the connection was made without looking the name up, as by `ClientBuilder::resolve`; give the client a \
+             resolver instead"
+        }
+        Reason::TransferEncodingHeader => "Transfer-Encoding is the HTTP client's to set; remove the header",
+        Reason::UnsupportedVersion => "HTTP/3 connections are not guarded; use HTTP/2 or HTTP/1.1",
+        Reason::UpgradeHeader => "after an Upgrade nothing would be checked; remove the header",
+        // Explained by what was asked, or by the rule.
+        other => other.as_str(),
     }
 }
 

@@ -73,7 +73,7 @@ impl Destination {
         let read: Self = uri.to_string().parse()?;
         let raw_host = authority.host();
         let same_host = match &read.host {
-            Host::Name(name) => raw_host.strip_suffix('.').unwrap_or(raw_host).eq_ignore_ascii_case(name),
+            Host::Name(name) => raw_host.strip_suffix('.').unwrap_or(raw_host).eq_ignore_ascii_case(name.as_str()),
             Host::Ip(IpAddr::V4(ip)) => raw_host == ip.to_string(),
             Host::Ip(IpAddr::V6(ip)) => {
                 let bare = raw_host.strip_prefix('[').and_then(|host| host.strip_suffix(']'));
@@ -81,10 +81,12 @@ impl Destination {
             }
         };
         let same_port = uri.port_u16().unwrap_or(read.scheme.default_port()) == read.port;
-        if same_host && same_port && uri.path() == &*read.path {
+        // `HTTPS` is https to a URL parser, and plain http to a connector that compares.
+        let same_scheme = uri.scheme_str() == Some(read.scheme.as_str());
+        if same_scheme && same_host && same_port && uri.path() == &*read.path {
             Ok(read)
         } else {
-            Err(InvalidDestination::new(Fault::NotNormal { normal: read.to_string() }))
+            Err(InvalidDestination::new(Fault::NotNormal { normal: excerpt(&read.to_string(), 256) }))
         }
     }
 
@@ -112,16 +114,17 @@ impl Destination {
         &self.path
     }
 
-    /// Whether a `Host` header says the same host and port as this destination.
+    /// Whether a `Host` header is this destination's host and port, spelled so that every server reads the same.
     pub(crate) fn is_named_by_host_header(&self, value: &str) -> bool {
-        // Anything but a bare authority (a path, user information, a query) would let the URL parser read less than
-        // what is sent.
-        if value.contains(['/', '\\', '@', '?', '#']) || value.chars().any(|c| c.is_whitespace() || c.is_control()) {
-            return false;
-        }
-        format!("{}://{value}/", self.scheme)
-            .parse::<Self>()
-            .is_ok_and(|named| named.host == self.host && named.port == self.port)
+        let port = format!(":{}", self.port);
+        let host = match value.strip_suffix(&port) {
+            Some(host) => host,
+            None if self.port == self.scheme.default_port() => value,
+            None => return false,
+        };
+        let expected = UrlHost(&self.host).to_string();
+        host.eq_ignore_ascii_case(&expected)
+            || matches!((&self.host, host.strip_suffix('.')), (Host::Name(_), Some(host)) if host.eq_ignore_ascii_case(&expected))
     }
 }
 
@@ -194,13 +197,42 @@ impl FromStr for Scheme {
 }
 
 /// The host of a destination: a name, or an IP address written as such.
+///
+/// ```
+/// use egress_guard::Host;
+///
+/// let host: Host = "API.Example.com.".parse()?;
+/// assert_eq!(host.to_string(), "api.example.com");
+/// assert!(matches!("0x7f.1".parse()?, Host::Ip(ip) if ip.is_loopback()));
+/// # Ok::<(), egress_guard::InvalidDestination>(())
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 #[allow(clippy::exhaustive_enums, reason = "RFC 3986 knows no third kind that can be dialled")]
 pub enum Host {
-    /// A name in normal form: lower case, IDNA-encoded, without the trailing dot.
-    Name(Box<str>),
+    /// A name.
+    Name(HostName),
     /// An IP address.
     Ip(IpAddr),
+}
+
+/// A host name in normal form: lower case, IDNA-encoded, without the trailing dot.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct HostName(Box<str>);
+
+impl HostName {
+    /// The name.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl std::ops::Deref for HostName {
+    type Target = str;
+
+    fn deref(&self) -> &str {
+        &self.0
+    }
 }
 
 impl Host {
@@ -213,14 +245,18 @@ impl Host {
                 && label.bytes().all(|b| matches!(b, b'a'..=b'z' | b'0'..=b'9' | b'-' | b'_'))
         };
         if name.len() <= 253 && name.split('.').all(label_is_valid) {
-            Ok(Self::Name(name.into()))
+            Ok(Self::Name(HostName(name.into())))
         } else {
             Err(InvalidDestination::new(Fault::Name(name.into())))
         }
     }
+}
 
-    /// Reads a host as a resolver is given it, or as it stands in a URL.
-    pub(crate) fn parse(text: &str) -> Result<Self, InvalidDestination> {
+/// Reads a host as it stands in a URL, IPv6 in brackets.
+impl FromStr for Host {
+    type Err = InvalidDestination;
+
+    fn from_str(text: &str) -> Result<Self, InvalidDestination> {
         match url::Host::parse(text) {
             Ok(url::Host::Domain(name)) => Self::from_normal_name(&name),
             Ok(url::Host::Ipv4(ip)) => Ok(Self::Ip(ip.into())),
@@ -280,13 +316,13 @@ impl InvalidDestination {
 pub(crate) enum Fault {
     #[error("the URL cannot be read: {0}")]
     Url(url::ParseError),
-    #[error("the scheme {:?} is neither http nor https", excerpt(.0))]
+    #[error("the scheme {:?} is neither http nor https", excerpt(.0, 64))]
     Scheme(Box<str>),
     #[error("the URL carries user information; send it in an Authorization header")]
     UserInfo,
     #[error("the URL names no host")]
     NoHost,
-    #[error("{:?} is no valid host name: labels are 1 to 63 of a-z, 0-9, `-` and `_`, 253 characters in all", excerpt(.0))]
+    #[error("{:?} is no valid host name: labels are 1 to 63 of a-z, 0-9, `-` and `_`, 253 characters in all", excerpt(.0, 64))]
     Name(Box<str>),
     #[error("port 0 cannot be connected to")]
     PortZero,
@@ -294,9 +330,9 @@ pub(crate) enum Fault {
     NotNormal { normal: String },
 }
 
-/// The first 64 characters; the caller prints them with `{:?}`, which escapes what a log must not carry.
-fn excerpt(text: &str) -> String {
-    text.chars().take(64).collect()
+/// The first characters; what may hold others than a URL's is printed with `{:?}`, which escapes them.
+fn excerpt(text: &str, length: usize) -> String {
+    text.chars().take(length).collect()
 }
 
 #[cfg(test)]
@@ -390,6 +426,9 @@ mod tests {
             "api.example.com/",
             "api.example.com ",
             "api.example.com\\",
+            "api%2Eexample.com",
+            "api.example.com:0443",
+            "api.example.com..",
             "",
         ] {
             assert!(!destination.is_named_by_host_header(other), "{other}");

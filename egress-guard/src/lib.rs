@@ -6,23 +6,24 @@
 //! unless a rule allows it, and recorded in a line of its own.
 //!
 //! ```no_run
+//! # #[cfg(all(feature = "reqwest", feature = "lambda"))]
+//! # mod function {
 //! use egress_guard::{Guard, JsonLines, Policy};
 //! use lambda_runtime::{Error, LambdaEvent, Runtime, service_fn};
 //!
-//! # #[cfg(all(feature = "reqwest", feature = "lambda"))]
-//! # #[tokio::main(flavor = "current_thread")]
-//! # async fn main() -> Result<(), Error> {
-//! let policy = Policy::from_file("/opt/egress-guard/policy.toml")?;
-//! let guard = Guard::new(policy, JsonLines::stdout());
-//! let http = guard.client(reqwest::Client::builder())?;
+//! #[tokio::main]
+//! async fn main() -> Result<(), Error> {
+//!     let policy = Policy::from_file("/opt/egress-guard/policy.toml")?;
+//!     let guard = Guard::new(policy, JsonLines::stdout());
+//!     let http = guard.client(reqwest::Client::builder())?;
 //!
-//! // The event is a URL.
-//! let handler = service_fn(|event: LambdaEvent<String>| async {
-//!     Ok::<_, Error>(http.get(event.payload).send().await?.text().await?)
-//! });
-//! Runtime::new(handler).layer(guard.lambda_layer()).run().await
+//!     // The event is a URL.
+//!     let handler = service_fn(|event: LambdaEvent<String>| async {
+//!         Ok::<_, Error>(http.get(event.payload).send().await?.text().await?)
+//!     });
+//!     Runtime::new(handler).layer(guard.lambda_layer()).run().await
+//! }
 //! # }
-//! # #[cfg(not(all(feature = "reqwest", feature = "lambda")))]
 //! # fn main() {}
 //! ```
 //!
@@ -40,12 +41,15 @@
 //!   [`layer`](Guard::layer) for tower stacks; and `lambda_layer` (feature `lambda`) names the invocation.
 //! * [`AuditSink`]: who hears of it. [`JsonLines`] for CloudWatch, [`MemorySink`] for tests, `TracingSink` (feature
 //!   `tracing`) as a bridge. [`AUDIT_SCHEMA`] describes a line.
-//! * [`Denied`]: the error of a denied request, with a [`Reason`]; [`denied()`] finds it in any chain of errors.
+//! * [`Denied`]: the error of a denied request, with a [`Reason`]; [`denied()`] finds it in any chain of errors. A
+//!   handler may return it, or a client's error, as its own.
 //!
 //! # Features
 //!
-//! `reqwest` and `lambda` are on by default. A feature adds API and changes none. `reqwest` leaves the choice of TLS
-//! library and cryptography to the features of the application's own reqwest dependency, whose defaults do.
+//! `reqwest` and `lambda` are on by default, `tracing` is not. A feature adds API and never changes a decision; with
+//! `reqwest`, audit lines of the tower layer also carry the peer address of hyper's connections. `reqwest` leaves the
+//! choice of TLS library and cryptography to the features of the application's own reqwest dependency, whose defaults
+//! do; without any it panics when a client is built.
 
 #[cfg(feature = "tracing")]
 pub use audit::TracingSink;
@@ -54,12 +58,12 @@ pub use audit::{AUDIT_SCHEMA, AuditEvent, AuditRecord, AuditSink, JsonLines, Mem
 pub use audit::{InInvocation, in_current_invocation};
 pub use decision::{Decision, Reason, Request};
 pub use denied::{Denied, denied};
-pub use destination::{Destination, Host, InvalidDestination, Scheme};
+pub use destination::{Destination, Host, HostName, InvalidDestination, Scheme};
 pub use enforce::{AuditBody, GuardLayer, GuardService, ResponseFuture};
 #[cfg(feature = "reqwest")]
 pub use enforce::{Client, ClientError, ClientOptions, RequestBuilder};
 #[cfg(feature = "lambda")]
-pub use enforce::{LambdaLayer, LambdaService};
+pub use enforce::{LambdaFuture, LambdaLayer, LambdaService};
 pub use guard::Guard;
 pub use policy::{AddressClass, Policy, PolicyBuilder, PolicyError, PolicyFault, Rule, RuleId};
 

@@ -44,10 +44,17 @@ impl ValidatedAudit {
         self.lines().into_iter().filter(|line| line["event_type"] == event_type.as_str()).collect()
     }
 
+    /// The decisions of one stage.
+    #[must_use]
+    pub fn decisions_at(&self, stage: &str) -> Vec<Value> {
+        self.of_type("decision").into_iter().filter(|line| line["stage"] == stage).collect()
+    }
+
     /// The reasons of all denials, in order.
     #[must_use]
     pub fn denials(&self) -> Vec<String> {
-        self.lines().iter().filter_map(|line| line["reason"].as_str().map(str::to_owned)).collect()
+        let denials = self.of_type("decision").into_iter().filter(|line| line["action"] == "denied");
+        denials.filter_map(|line| line["reason"].as_str().map(str::to_owned)).collect()
     }
 
     /// Holds one line against the schema.

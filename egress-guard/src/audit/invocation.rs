@@ -132,12 +132,7 @@ mod carried {
     /// # }
     /// ```
     pub fn in_current_invocation<F: Future>(future: F) -> InInvocation<F> {
-        let carried = match Context::current() {
-            // Taken here and handed on, it is the task's own.
-            Context::Process(invocation) => Context::Task(invocation),
-            other => other,
-        };
-        carried.carry(future)
+        Context::current().carry(future)
     }
 
     pin_project_lite::pin_project! {

@@ -1,7 +1,7 @@
 //! Records as lines of JSON.
 
 use std::fmt;
-use std::io::{self, Stdout, Write};
+use std::io::{self, Write};
 use std::sync::{Mutex, PoisonError};
 
 use super::{AuditRecord, AuditSink};
@@ -20,14 +20,21 @@ use super::{AuditRecord, AuditSink};
 /// # Ok::<(), egress_guard::PolicyError>(())
 /// ```
 pub struct JsonLines<W> {
-    writer: Mutex<W>,
+    output: Mutex<Output<W>>,
 }
 
-impl JsonLines<Stdout> {
-    /// Lines to standard output.
+struct Output<W> {
+    writer: W,
+    /// Whether the last line failed, and may stand there in part.
+    broken: bool,
+}
+
+impl JsonLines<Box<dyn Write + Send>> {
+    /// Lines to standard output, past the buffer of [`std::io::Stdout`]: what the application prints without ending
+    /// its line stays apart. If standard output is closed, every record fails.
     #[must_use]
     pub fn stdout() -> Self {
-        Self::new(io::stdout())
+        Self::new(standard_output())
     }
 }
 
@@ -35,19 +42,71 @@ impl<W: Write + Send + 'static> JsonLines<W> {
     /// Lines to any writer. A writer that buffers is flushed after each line.
     #[must_use]
     pub fn new(writer: W) -> Self {
-        Self { writer: Mutex::new(writer) }
+        Self { output: Mutex::new(Output { writer, broken: false }) }
     }
 }
 
 impl<W: Write + Send + 'static> AuditSink for JsonLines<W> {
     fn record(&self, record: &AuditRecord<'_>) -> io::Result<()> {
-        let mut line = Vec::with_capacity(768);
-        serde_json::to_writer(&mut line, record)?;
-        line.push(b'\n');
+        let mut line = line_of(record)?;
+        if line.len() > MAX_LINE {
+            line = line_of(&record.abridged())?;
+        }
         // A panic elsewhere while the lock was held leaves at worst a torn line, not a reason to stop recording.
-        let mut writer = self.writer.lock().unwrap_or_else(PoisonError::into_inner);
-        writer.write_all(&line)?;
-        writer.flush()
+        let mut output = self.output.lock().unwrap_or_else(PoisonError::into_inner);
+        output.write(line)
+    }
+}
+
+impl<W: Write> Output<W> {
+    fn write(&mut self, mut line: Vec<u8>) -> io::Result<()> {
+        if self.broken {
+            line.insert(0, b'\n');
+        }
+        self.broken = true;
+        self.writer.write_all(&line)?;
+        self.writer.flush()?;
+        self.broken = false;
+        Ok(())
+    }
+}
+
+/// What a pipe takes in one piece (`PIPE_BUF` on Linux), and far below what CloudWatch takes as one event.
+const MAX_LINE: usize = 4096;
+
+fn line_of(record: &AuditRecord<'_>) -> io::Result<Vec<u8>> {
+    let mut line = Vec::with_capacity(1024);
+    serde_json::to_writer(&mut line, record)?;
+    line.push(b'\n');
+    Ok(line)
+}
+
+#[cfg(unix)]
+fn standard_output() -> Box<dyn Write + Send> {
+    use std::os::fd::AsFd;
+    match io::stdout().as_fd().try_clone_to_owned() {
+        Ok(descriptor) => Box::new(std::fs::File::from(descriptor)),
+        Err(error) => Box::new(Closed(error.kind())),
+    }
+}
+
+#[cfg(not(unix))]
+fn standard_output() -> Box<dyn Write + Send> {
+    Box::new(io::stdout())
+}
+
+/// A standard output that is not there. [`std::io::Stdout`] would take every line and lose it.
+#[cfg(unix)]
+struct Closed(io::ErrorKind);
+
+#[cfg(unix)]
+impl Write for Closed {
+    fn write(&mut self, _: &[u8]) -> io::Result<usize> {
+        Err(self.0.into())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Err(self.0.into())
     }
 }
 
@@ -87,5 +146,51 @@ mod tests {
         assert_eq!(writes.len(), 1);
         assert_eq!(writes[0].iter().filter(|byte| **byte == b'\n').count(), 1);
         assert!(writes[0].ends_with(b"}\n"));
+    }
+
+    /// Takes half of the second line and then fails.
+    #[derive(Clone, Default)]
+    struct Tears(Writes, Arc<Mutex<u8>>);
+
+    impl Write for Tears {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            *self.1.lock().unwrap() += 1;
+            match *self.1.lock().unwrap() {
+                2 => self.0.write(&bytes[..bytes.len() / 2]).map(|_| bytes.len() / 2),
+                3 => Err(io::ErrorKind::StorageFull.into()),
+                _ => self.0.write(bytes),
+            }
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    #[test]
+    fn a_torn_line_does_not_take_the_next_one_with_it() {
+        let tears = Tears::default();
+        let sink = JsonLines::new(tears.clone());
+        let context = crate::audit::Context::current();
+        let record = |seq| AuditRecord::new(crate::AuditEvent::Posture, seq, "p", &context, "message".to_owned());
+        assert!(sink.record(&record(1)).is_ok());
+        assert!(sink.record(&record(2)).is_err());
+        assert!(sink.record(&record(3)).is_ok());
+        let written = tears.0.0.lock().unwrap().concat();
+        let text = String::from_utf8(written).unwrap();
+        let whole = text.lines().filter(|line| serde_json::from_str::<serde_json::Value>(line).is_ok()).count();
+        assert_eq!((whole, text.lines().count()), (2, 3), "{text}");
+    }
+
+    #[test]
+    fn a_line_never_exceeds_what_a_pipe_takes_in_one_piece() {
+        let writes = Writes::default();
+        let sink = JsonLines::new(writes.clone());
+        let context = crate::audit::Context::current();
+        let quotes = "\"".repeat(2000);
+        let record = AuditRecord::new(crate::AuditEvent::Posture, 1, "p", &context, quotes.clone());
+        let record = AuditRecord { path: Some(&quotes), function_arn: quotes.get(..192), ..record };
+        sink.record(&record).unwrap();
+        assert!(writes.0.lock().unwrap()[0].len() <= MAX_LINE);
     }
 }

@@ -29,7 +29,30 @@ pub(crate) use invocation::{Invocation, OnlyInvocation};
 /// request whose decision could not be recorded is not sent.
 ///
 /// [`record`](Self::record) is called on the request path, before the request leaves. It must not block for long, and
-/// must not return before the record is out of the process if it is to survive the process.
+/// must not return before the record is out of the process if it is to survive the process. It must not panic: an
+/// outcome is recorded even while another panic unwinds.
+///
+/// ```
+/// use std::io;
+/// use egress_guard::{AuditRecord, AuditSink, Guard, JsonLines, Policy};
+///
+/// /// Counts denials.
+/// #[derive(Default)]
+/// struct Denials(std::sync::atomic::AtomicU64);
+///
+/// impl AuditSink for Denials {
+///     fn record(&self, record: &AuditRecord<'_>) -> io::Result<()> {
+///         if record.action == Some("denied") {
+///             self.0.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+///         }
+///         Ok(())
+///     }
+/// }
+///
+/// let policy = Policy::builder("orders").build()?;
+/// let guard = Guard::new(policy, (JsonLines::stdout(), Denials::default()));
+/// # Ok::<(), egress_guard::PolicyError>(())
+/// ```
 pub trait AuditSink: Send + Sync + 'static {
     /// Keeps one record.
     ///
@@ -42,5 +65,20 @@ pub trait AuditSink: Send + Sync + 'static {
 impl<S: AuditSink + ?Sized> AuditSink for Arc<S> {
     fn record(&self, record: &AuditRecord<'_>) -> io::Result<()> {
         (**self).record(record)
+    }
+}
+
+impl<S: AuditSink + ?Sized> AuditSink for Box<S> {
+    fn record(&self, record: &AuditRecord<'_>) -> io::Result<()> {
+        (**self).record(record)
+    }
+}
+
+/// Both sinks, one after the other; the second hears of it even if the first fails.
+impl<A: AuditSink, B: AuditSink> AuditSink for (A, B) {
+    fn record(&self, record: &AuditRecord<'_>) -> io::Result<()> {
+        let first = self.0.record(record);
+        let second = self.1.record(record);
+        first.and(second)
     }
 }

@@ -6,6 +6,7 @@ use jiff::Timestamp;
 use serde::Serialize;
 
 use super::invocation::Context;
+use crate::denied::shortened;
 use crate::destination::Host;
 
 /// The JSON Schema (2020-12) of an audit line.
@@ -100,9 +101,11 @@ impl<'a> AuditRecord<'a> {
         seq: u64,
         policy_id: &'a str,
         context: &'a Context,
-        message: String,
+        mut message: String,
     ) -> Self {
         let invocation = context.invocation();
+        let end = shortened(&message, 768).len();
+        message.truncate(end);
         Self {
             timestamp: format!("{:.3}", Timestamp::now()),
             level: "INFO",
@@ -145,17 +148,41 @@ impl<'a> AuditRecord<'a> {
     }
 }
 
+impl AuditRecord<'_> {
+    /// The same with only the beginning of its longest texts.
+    pub(crate) fn abridged(&self) -> Self {
+        let path = self.path.map(|path| shortened(path, 64));
+        let path_truncated = self.path_truncated.or((path != self.path).then_some(true));
+        Self { message: shortened(&self.message, 64).to_owned(), path, path_truncated, ..self.clone() }
+    }
+}
+
 /// What an audit record tells.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum AuditEvent {
     /// `egress_posture`: a guard was made, and this is what is in force.
-    #[serde(rename = "egress_posture")]
     Posture,
     /// `egress_decision`: a request, name or connection was allowed or denied.
-    #[serde(rename = "egress_decision")]
     Decision,
     /// `egress_outcome`: what became of an allowed request.
-    #[serde(rename = "egress_outcome")]
     Outcome,
+}
+
+impl AuditEvent {
+    /// The `event_type` of the audit line.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Posture => "egress_posture",
+            Self::Decision => "egress_decision",
+            Self::Outcome => "egress_outcome",
+        }
+    }
+}
+
+impl Serialize for AuditEvent {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(self.as_str())
+    }
 }

@@ -4,12 +4,12 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{self, Poll};
 
-use lambda_runtime::LambdaInvocation;
+use lambda_runtime::{Diagnostic, LambdaInvocation};
 use tower_layer::Layer;
 use tower_service::Service;
 
 use crate::audit::{Context, InInvocation, Invocation, OnlyInvocation};
-use crate::denied::shortened;
+use crate::denied::{Denied, shortened};
 use crate::guard::Guard;
 
 impl Guard {
@@ -84,9 +84,25 @@ where
     }
 }
 
+/// So that a handler may return a denial as its error: the platform then counts it under `egress_guard::Denied`.
+impl From<Denied> for Diagnostic {
+    fn from(denied: Denied) -> Self {
+        Self { error_type: "egress_guard::Denied".to_owned(), error_message: denied.to_string() }
+    }
+}
+
+/// So that a handler may return the client's error as its own.
+#[cfg(feature = "reqwest")]
+impl From<super::ClientError> for Diagnostic {
+    fn from(error: super::ClientError) -> Self {
+        let error_type = if error.denied().is_some() { "egress_guard::Denied" } else { "egress_guard::ClientError" };
+        Self { error_type: error_type.to_owned(), error_message: error.to_string() }
+    }
+}
+
 fn identify(context: &lambda_runtime::Context) -> Invocation {
     // Bounded, so that a line is: the runtime takes these as they come.
-    let bounded = |text: &str| Box::from(shortened(text, 256));
+    let bounded = |text: &str| Box::from(shortened(text, 192));
     Invocation {
         request_id: bounded(&context.request_id),
         function_name: bounded(&context.env_config.function_name),

@@ -11,7 +11,7 @@ use crate::guard::Peer;
 
 pub use body::AuditBody;
 #[cfg(feature = "lambda")]
-pub use lambda::{LambdaLayer, LambdaService};
+pub use lambda::{LambdaFuture, LambdaLayer, LambdaService};
 #[cfg(feature = "reqwest")]
 pub use reqwest::{Client, ClientError, ClientOptions, RequestBuilder};
 pub use tower::{GuardLayer, GuardService, ResponseFuture};

@@ -7,7 +7,7 @@ use http::Method;
 use super::line::{Line, Peer};
 use super::{Attempt, Guard};
 use crate::audit::{AuditEvent, AuditRecord, Context};
-use crate::decision::Request;
+use crate::decision::{Reason, Request};
 use crate::denied::Asked;
 use crate::destination::Destination;
 use crate::policy::RuleId;
@@ -50,6 +50,11 @@ impl Exchange {
         }
     }
 
+    #[cfg(feature = "reqwest")]
+    pub(crate) fn destination(&self) -> &Destination {
+        &self.destination
+    }
+
     /// The response's head has arrived.
     pub(crate) fn responded(&mut self, status: http::StatusCode, peer: Option<Peer>) {
         self.response = Some(status.as_u16());
@@ -64,11 +69,15 @@ impl Exchange {
     fn record(&mut self, outcome: Outcome, bytes_received: Option<u64>) {
         self.settled = true;
         let request = Request::new(&self.method, &self.destination);
-        let message = format!("egress {}: {}", outcome.as_str(), Asked(&request));
+        let message = format!("egress ended, {}: {}", outcome.as_str(), Asked(&request));
         let micros = self.started.elapsed().as_micros();
         let record = AuditRecord {
             action: Some("allowed"),
             rule_id: Some(self.rule.as_str()),
+            reason: match outcome {
+                Outcome::Denied(reason) => Some(reason.as_str()),
+                _ => None,
+            },
             outcome: Some(outcome.as_str()),
             status: self.response,
             bytes_sent: self.response.and(self.bytes_sent),
@@ -101,7 +110,7 @@ pub(crate) enum Outcome {
     /// The caller gave up before there was a response.
     Cancelled,
     /// A later place denied it.
-    Denied,
+    Denied(Reason),
     /// There was no response, or it broke off.
     Failed,
     /// The response was a redirect, and is followed.
@@ -114,7 +123,7 @@ impl Outcome {
             Self::Complete => "complete",
             Self::Aborted => "aborted",
             Self::Cancelled => "cancelled",
-            Self::Denied => "denied",
+            Self::Denied(_) => "denied",
             Self::Failed => "failed",
             Self::Redirected => "redirected",
         }
@@ -122,6 +131,6 @@ impl Outcome {
 
     /// The outcome of a request that ended in an error.
     pub(crate) fn of_error(error: &(dyn std::error::Error + 'static)) -> Self {
-        if crate::denied::denied(error).is_some() { Self::Denied } else { Self::Failed }
+        crate::denied::denied(error).map_or(Self::Failed, |denied| Self::Denied(denied.reason()))
     }
 }

@@ -2,12 +2,15 @@
 
 mod exchange;
 mod line;
+#[cfg(feature = "reqwest")]
+mod stages;
 
 use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use http::{HeaderMap, Method, Version, header};
+use http::header::{self, HeaderMap, HeaderName};
+use http::{Method, Version};
 
 pub(crate) use exchange::{Exchange, Outcome};
 use line::Line;
@@ -17,7 +20,7 @@ pub(crate) use line::{Peer, Stage, TOWER};
 
 use crate::audit::{AuditEvent, AuditRecord, AuditSink, Context};
 use crate::decision::{Decision, Reason, Request};
-use crate::denied::{Asked, Denied, MAX_PATH, shortened};
+use crate::denied::{Asked, Denied, shortened};
 use crate::destination::{Destination, InvalidDestination, Scheme};
 use crate::policy::{Policy, RuleId};
 
@@ -96,7 +99,7 @@ impl Guard {
                 &context,
                 &line,
                 Some(attempt.method),
-                Denied::connect_method(self.policy()),
+                Denied::bare(self.policy(), Reason::ConnectMethod),
             ));
         }
         let destination = match &attempt.destination {
@@ -116,37 +119,6 @@ impl Guard {
         };
         let rule = self.carry_out(decision, &context, &line, &request, true)?;
         Ok(Exchange::begin(self.clone(), context, line, attempt, destination, rule))
-    }
-
-    /// Decides what is known of a request at a later place. `record_allowed` says whether an allowed one is recorded
-    /// too, or is already covered by the line of a whole request.
-    #[cfg(feature = "reqwest")]
-    pub(crate) fn judge(
-        &self,
-        stage: Stage,
-        request: &Request<'_>,
-        peer: Option<Peer>,
-        record_allowed: bool,
-    ) -> Result<(), Denied> {
-        let line = Line { peer, ..Line::new(stage, REQWEST, None) };
-        let decision = self.policy().decide(request);
-        self.carry_out(decision, &Context::current(), &line, request, record_allowed).map(drop)
-    }
-
-    /// Denies what no policy can allow.
-    #[cfg(feature = "reqwest")]
-    pub(crate) fn refuse(&self, stage: Stage, request: &Request<'_>, reason: Reason) -> Denied {
-        let line = Line::new(stage, REQWEST, None);
-        let denied = Denied::new(self.policy(), reason, None, request);
-        self.record_denied(&Context::current(), &line, request, &denied);
-        denied
-    }
-
-    /// Denies a destination that cannot be read.
-    #[cfg(feature = "reqwest")]
-    pub(crate) fn refuse_unread(&self, stage: Stage, error: &InvalidDestination) -> Denied {
-        let line = Line::new(stage, REQWEST, None);
-        self.record_unread(&Context::current(), &line, None, Denied::invalid(self.policy(), error))
     }
 
     /// Records a decision and turns it into what the caller does.
@@ -172,8 +144,8 @@ impl Guard {
                         rule_id: Some(rule.as_str()),
                         ..self.request_record(AuditEvent::Decision, context, line, request, message)
                     };
-                    if self.inner.sink.record(&record).is_err() {
-                        return Err(Denied::new(self.policy(), Reason::AuditFailed, None, request));
+                    if let Err(cause) = self.inner.sink.record(&record) {
+                        return Err(Denied::audit_failed(self.policy(), request, &cause));
                     }
                 }
                 Ok(rule)
@@ -218,7 +190,7 @@ impl Guard {
         message: String,
     ) -> AuditRecord<'a> {
         let peer_ip = line.peer.map(|peer| peer.remote.ip()).or(request.peer);
-        let path = request.path.map(|path| shortened(path, MAX_PATH));
+        let path = request.path.map(|path| shortened(path, PATH_IN_A_LINE));
         AuditRecord {
             exchange_id: line.exchange,
             boundary: Some(self.policy().boundary(request.host, peer_ip).as_str()),
@@ -251,6 +223,9 @@ impl fmt::Debug for Guard {
     }
 }
 
+/// How much of a path an audit line carries, in bytes.
+const PATH_IN_A_LINE: usize = 768;
+
 /// A request as an adapter hands it over.
 #[derive(Debug)]
 pub(crate) struct Attempt<'a> {
@@ -277,12 +252,28 @@ fn forbidden_in_any_request(attempt: &Attempt<'_>, destination: &Destination) ->
             return Some(Reason::HostHeader);
         }
     }
-    if headers.contains_key(header::UPGRADE) {
-        return Some(Reason::UpgradeHeader);
+    if !content_length_is_true(headers, attempt.body_length) {
+        return Some(Reason::ContentLengthHeader);
     }
-    if headers.contains_key(header::TRANSFER_ENCODING) {
-        return Some(Reason::TransferEncodingHeader);
+    headers.keys().find_map(header_denied_in_any_request)
+}
+
+/// A length that is doubled, no number, or not the body's would let the server take the rest of the body, or the next
+/// request on the connection, for something that nobody checked. The length of a stream is enforced as it is sent.
+fn content_length_is_true(headers: &HeaderMap, body_length: Option<u64>) -> bool {
+    let mut lengths = headers.get_all(header::CONTENT_LENGTH).iter();
+    let Some(length) = lengths.next() else { return true };
+    let digits = length.to_str().ok().filter(|length| length.bytes().all(|byte| byte.is_ascii_digit()));
+    let length = digits.and_then(|digits| digits.parse::<u64>().ok());
+    lengths.next().is_none() && length.is_some_and(|length| body_length.is_none_or(|body| body == length))
+}
+
+/// Why a header is denied wherever it leads, if it is.
+pub(crate) fn header_denied_in_any_request(name: &HeaderName) -> Option<Reason> {
+    match name.as_str() {
+        "upgrade" => Some(Reason::UpgradeHeader),
+        "transfer-encoding" => Some(Reason::TransferEncodingHeader),
+        "proxy-authorization" | "proxy-connection" => Some(Reason::ProxyHeader),
+        _ => None,
     }
-    let to_a_proxy = [header::PROXY_AUTHORIZATION.as_str(), "proxy-connection"];
-    to_a_proxy.iter().any(|name| headers.contains_key(*name)).then_some(Reason::ProxyHeader)
 }

@@ -33,6 +33,8 @@ pub(super) fn compile(draft: PolicyDraft, faults: Vec<PolicyFault>) -> Result<Po
 #[derive(Default)]
 struct Compiler {
     faults: Vec<PolicyFault>,
+    /// The rule that is being compiled.
+    rule: Option<RuleId>,
     ids: HashSet<RuleId>,
     rules: Vec<CompiledRule>,
     index: Index,
@@ -44,6 +46,11 @@ struct Compiler {
 
 impl Compiler {
     fn fault(&mut self, offset: Option<usize>, problem: impl Into<String>, cure: impl Into<String>) {
+        let mut problem = problem.into();
+        // A policy built in code has no lines; the rule's id is its place.
+        if let (None, Some(rule)) = (offset, &self.rule) {
+            problem = format!("in rule `{rule}`, {problem}");
+        }
         self.faults.push(PolicyFault::new(offset, problem, cure));
     }
 
@@ -66,7 +73,7 @@ impl Compiler {
     }
 
     fn internal(&mut self, hosts: &[Text], networks: &[Text]) {
-        for pattern in self.patterns(hosts) {
+        for pattern in self.patterns(Effect::Allow, hosts) {
             self.internal.hosts.update(&pattern, |()| ());
         }
         self.internal_networks = self.networks(networks);
@@ -77,18 +84,22 @@ impl Compiler {
 
     fn rule(&mut self, effect: Effect, draft: RuleDraft) {
         let id = self.id(effect, &draft);
+        self.rule = Some(id.clone());
         self.has_subject(effect, &id, &draft);
 
         let hosts = draft.hosts.as_deref().unwrap_or_default();
-        let any_host = draft.any_host || (effect == Effect::Deny && hosts.iter().any(|host| host.text == "*"));
-        let patterns = if any_host { Vec::new() } else { self.patterns(hosts) };
+        let (any, hosts): (Vec<Text>, Vec<Text>) =
+            hosts.iter().cloned().partition(|host| effect == Effect::Deny && host.text == "*");
+        let any_host = draft.any_host || !any.is_empty();
+        let patterns = self.patterns(effect, &hosts);
         let networks = self.networks(draft.networks.as_deref().unwrap_or_default());
-        let paths = self.paths((&id, draft.offset), draft.paths.as_deref());
+        let at = (&id, draft.offset, draft.unread);
+        let paths = self.paths(at, draft.paths.as_deref());
         let compiled = CompiledRule {
             effect,
-            schemes: self.list((&id, draft.offset), "schemes", draft.schemes.as_deref(), parse_scheme),
-            ports: self.list((&id, draft.offset), "ports", draft.ports.as_deref(), parse_ports),
-            methods: self.list((&id, draft.offset), "methods", draft.methods.as_deref(), parse_method),
+            schemes: self.list(at, "schemes", draft.schemes.as_deref(), parse_scheme),
+            ports: self.list(at, "ports", draft.ports.as_deref(), parse_ports),
+            methods: self.list(at, "methods", draft.methods.as_deref(), parse_method),
             paths,
             addresses: self.addresses(effect, &id, &draft),
             reason: self.prose("reason", draft.reason),
@@ -156,7 +167,7 @@ impl Compiler {
             self.fault(*offset, format!("deny rule `{id}` states dangerously_any_host"), "write hosts = [\"*\"]");
         }
         for (key, list) in [("hosts", hosts), ("networks", networks)] {
-            if list.as_ref().is_some_and(Vec::is_empty) {
+            if list.as_ref().is_some_and(Vec::is_empty) && !unread {
                 self.empty(*offset, id, key);
             }
         }
@@ -170,10 +181,10 @@ impl Compiler {
         );
     }
 
-    fn patterns(&mut self, hosts: &[Text]) -> Vec<HostPattern> {
+    fn patterns(&mut self, effect: Effect, hosts: &[Text]) -> Vec<HostPattern> {
         let mut patterns = Vec::with_capacity(hosts.len());
         for host in hosts {
-            match HostPattern::parse(&host.text) {
+            match HostPattern::parse(&host.text, effect) {
                 Ok(pattern) => patterns.push(pattern),
                 Err(bad) => self.fault(host.offset, bad.problem, bad.cure),
             }
@@ -194,13 +205,13 @@ impl Compiler {
 
     fn list<T>(
         &mut self,
-        (id, offset): (&RuleId, Option<usize>),
+        (id, offset, unread): (&RuleId, Option<usize>, bool),
         key: &str,
         texts: Option<&[Text]>,
         parse: fn(&str) -> Result<T, (String, String)>,
     ) -> Option<Vec<T>> {
         let texts = texts?;
-        if texts.is_empty() {
+        if texts.is_empty() && !unread {
             self.empty(offset, id, key);
         }
         let mut parsed = Vec::with_capacity(texts.len());
@@ -213,9 +224,13 @@ impl Compiler {
         Some(parsed)
     }
 
-    fn paths(&mut self, (id, offset): (&RuleId, Option<usize>), paths: Option<&[Text]>) -> Option<PathSet> {
+    fn paths(
+        &mut self,
+        (id, offset, unread): (&RuleId, Option<usize>, bool),
+        paths: Option<&[Text]>,
+    ) -> Option<PathSet> {
         let paths = paths?;
-        if paths.is_empty() {
+        if paths.is_empty() && !unread {
             self.empty(offset, id, "paths");
         }
         let mut builder = PathSetBuilder::new();
@@ -251,7 +266,7 @@ impl Compiler {
                 "remove it: `addresses` says what names may resolve to, and `networks` already lists addresses",
             );
         }
-        if texts.is_some_and(<[Text]>::is_empty) {
+        if texts.is_some_and(<[Text]>::is_empty) && !draft.unread {
             self.empty(offset, id, "addresses");
         }
         let public = [Text::from("public".to_owned())];

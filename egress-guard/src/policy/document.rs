@@ -180,7 +180,7 @@ impl Reader {
                 None => self.fault(item.offset, format!("`{key}` lists {}", item.value.kind()), cure),
             }
         }
-        (texts.len() == items.len()).then_some(texts)
+        Some(texts)
     }
 
     fn boolean(&mut self, key: &str, node: &Node) -> bool {

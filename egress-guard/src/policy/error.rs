@@ -15,7 +15,7 @@ use std::fmt;
 ///      line 5, column 1: `host` is no key of [[allow]]: write `hosts`"
 /// );
 /// ```
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 pub struct PolicyError {
     source: Box<str>,
     faults: Vec<PolicyFault>,
@@ -29,13 +29,13 @@ impl PolicyError {
     /// Faults of a text, put in its order and given their places.
     pub(super) fn in_text(text: &str, mut faults: Vec<PolicyFault>) -> Self {
         faults.sort_by_key(|fault| fault.offset);
-        let (mut line, mut line_start) = (1, 0);
+        let (mut counted, mut line, mut column) = (0, 1, 1);
         for fault in &mut faults {
             let Some(offset) = fault.offset else { continue };
-            let skipped = text.get(line_start..offset).unwrap_or_default();
-            line += skipped.bytes().filter(|byte| *byte == b'\n').count();
-            line_start = skipped.rfind('\n').map_or(line_start, |newline| line_start + newline + 1);
-            let column = 1 + text.get(line_start..offset).unwrap_or_default().chars().count();
+            for character in text.get(counted..offset).unwrap_or_default().chars() {
+                (line, column) = if character == '\n' { (line + 1, 1) } else { (line, column + 1) };
+            }
+            counted = offset;
             fault.place = Some((line, column));
         }
         Self::new("the policy", faults)
@@ -60,6 +60,13 @@ impl fmt::Display for PolicyError {
             write!(f, "\n  {fault}")?;
         }
         Ok(())
+    }
+}
+
+/// As it is displayed: this is what a `main` that returns it prints.
+impl fmt::Debug for PolicyError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
     }
 }
 

@@ -140,6 +140,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+    use crate::policy::rule::Effect;
 
     /// What a pattern means, said as simply as possible: label by label.
     fn matches(pattern: &str, name: &str) -> bool {
@@ -183,7 +184,7 @@ mod tests {
         ) {
             let mut index = HostMap::<Vec<usize>>::default();
             for (number, pattern) in patterns.iter().enumerate() {
-                index.update(&HostPattern::parse(pattern).unwrap(), |numbers| numbers.push(number));
+                index.update(&HostPattern::parse(pattern, Effect::Allow).unwrap(), |numbers| numbers.push(number));
             }
             for name in names {
                 let mut found: Vec<usize> = Vec::new();
@@ -200,7 +201,7 @@ mod tests {
     fn names_of_any_shape_are_looked_up_without_a_panic() {
         let mut index = HostMap::<()>::default();
         for pattern in ["*.example.com", "a-*-b.example.com", "*.x.*.example.com"] {
-            index.update(&HostPattern::parse(pattern).unwrap(), |()| ());
+            index.update(&HostPattern::parse(pattern, Effect::Allow).unwrap(), |()| ());
         }
         for name in ["", ".", "..", "a-b.example.com", "\u{e9}.example.com", &".".repeat(300)] {
             index.visit(name, |()| ());

@@ -106,11 +106,11 @@ impl Policy {
         let path = path.as_ref();
         let source = format!("the policy {}", path.display());
         let text = std::fs::read_to_string(path).map_err(|error| {
-            let fault = PolicyFault::new(
-                None,
-                format!("the file cannot be read: {error}"),
-                "ship the policy with the function, and name the place where it stands at run time",
-            );
+            let cure = match error.kind() {
+                std::io::ErrorKind::InvalidData => "save it as UTF-8",
+                _ => "ship the policy with the function, and name the place where it stands at run time",
+            };
+            let fault = PolicyFault::new(None, format!("the file cannot be read: {error}"), cure);
             PolicyError::new(source.as_str(), vec![fault])
         })?;
         let is_json = path.extension().is_some_and(|extension| extension.eq_ignore_ascii_case("json"));

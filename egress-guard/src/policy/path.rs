@@ -41,7 +41,10 @@ impl PathSetBuilder {
                 "write the path as the server resolves it".to_owned(),
             ));
         }
-        let glob = GlobBuilder::new(&comparable(pattern))
+        if let Some(fault) = misunderstood(pattern) {
+            return Err(fault);
+        }
+        let glob = GlobBuilder::new(&comparable_pattern(pattern))
             .literal_separator(true)
             .build()
             .map_err(|error| (format!("path `{shown}` is no valid pattern"), error.kind().to_string()))?;
@@ -54,20 +57,71 @@ impl PathSetBuilder {
     }
 }
 
-/// Whether servers differ in where they see a separator or a dot segment in this path.
-pub(crate) fn is_ambiguous(path: &str) -> bool {
-    path.contains("//")
-        || path.contains([';', '\\'])
-        || path.split('%').skip(1).any(|rest| {
-            // `%252f` becomes `%2f` in a server that decodes twice.
-            let code = rest.trim_start_matches("25").get(..2).unwrap_or_default();
-            let broken = !rest.bytes().take(2).all(|byte| byte.is_ascii_hexdigit()) || rest.len() < 2;
-            broken || ["2f", "5c", "2e", "00"].iter().any(|separator| code.eq_ignore_ascii_case(separator))
-        })
+/// Forms that mean something else than they seem to, or would match a `/` that they do not show.
+fn misunderstood(pattern: &str) -> Option<(String, String)> {
+    let fault = |what: &str, cure: &str| Some((format!("path `{}` {what}", pattern.escape_debug()), cure.to_owned()));
+    if pattern.contains('?') {
+        return fault("has a `?`; rules do not see the query", "write the path alone, and `*` for any characters");
+    }
+    if pattern.starts_with("/^") || pattern.ends_with(".*$") {
+        return fault("looks like a regular expression", "write a glob, as in \"/v1/**\"");
+    }
+    if pattern.split('/').any(|segment| segment.contains("**") && segment != "**") {
+        return fault("has `**` within a segment", "write `**` between slashes, as in \"/v1/**\", or a single `*`");
+    }
+    for group in pattern.split('{').skip(1) {
+        if group.split('}').next().is_some_and(|inside| !inside.contains(',')) {
+            return fault("has a group of one", "write `*` for any segment, or a list such as {a,b}");
+        }
+    }
+    for class in pattern.split('[').skip(1) {
+        let inside = class.split(']').next().unwrap_or_default();
+        let spans_slash = |range: &[u8]| matches!(range, [first, b'-', last] if (*first..=*last).contains(&b'/'));
+        if inside.starts_with(['!', '^']) || inside.contains('/') || inside.as_bytes().windows(3).any(spans_slash) {
+            return fault("has a character class that could match `/`", "list the characters, as in [abc]");
+        }
+    }
+    None
 }
 
-/// The path with what RFC 3986 calls equivalent made equal: `%7E` is `~`, `%c3` is `%C3`.
+/// Whether servers differ in where they see a separator or a dot segment in this path.
+pub(crate) fn is_ambiguous(path: &str) -> bool {
+    // Also in what remains of it when some of its escapes are resolved: `%25%32f` is `%252f` is `%2f`.
+    has_ambiguous_escape(path) || has_separator_in_doubt(path) || {
+        let comparable = comparable(path);
+        has_ambiguous_escape(&comparable) || has_separator_in_doubt(&comparable)
+    }
+}
+
+fn has_separator_in_doubt(path: &str) -> bool {
+    path.contains("//") || path.contains([';', '\\'])
+}
+
+fn has_ambiguous_escape(path: &str) -> bool {
+    path.split('%').skip(1).any(|rest| {
+        let code = rest.get(..2).unwrap_or_default();
+        let is_escape = |text: &str| text.len() == 2 && text.bytes().all(|byte| byte.is_ascii_hexdigit());
+        let becomes_an_escape = code == "25" && rest.get(2..4).is_some_and(is_escape);
+        let is_separator = ["2f", "5c", "2e", "00"].iter().any(|separator| code.eq_ignore_ascii_case(separator));
+        !is_escape(code) || becomes_an_escape || is_separator
+    })
+}
+
+/// The path with what servers take for equal made equal: the characters that may stand in a path as they are (RFC
+/// 3986, `pchar`) are resolved, but for the dot; other escapes are in upper case.
 fn comparable(path: &str) -> Cow<'_, str> {
+    resolve_escapes(path, String::push)
+}
+
+/// The same for a pattern, in which a resolved character must not become a part of the pattern's language.
+fn comparable_pattern(pattern: &str) -> Cow<'_, str> {
+    resolve_escapes(pattern, |out, character| match character {
+        '*' | '!' | ',' => out.extend(['[', character, ']']),
+        _ => out.push(character),
+    })
+}
+
+fn resolve_escapes(path: &str, push: fn(&mut String, char)) -> Cow<'_, str> {
     if !path.contains('%') {
         return Cow::Borrowed(path);
     }
@@ -76,7 +130,9 @@ fn comparable(path: &str) -> Cow<'_, str> {
     for piece in pieces {
         let (code, rest) = piece.split_at_checked(2).unwrap_or((piece, ""));
         match u8::from_str_radix(code, 16) {
-            Ok(byte) if byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'~') => out.push(byte.into()),
+            Ok(byte) if byte.is_ascii_alphanumeric() || b"-_~!$&'()*+,;=:@".contains(&byte) => {
+                push(&mut out, byte.into());
+            }
             _ => {
                 out.push('%');
                 out.push_str(&code.to_ascii_uppercase());
@@ -127,6 +183,12 @@ mod tests {
             ("/caf%C3%A9", "/caf%c3%a9", true),
             ("/admin/**", "/%61dmin/x", true),
             ("/~user", "/%7Euser", true),
+            ("/v1/*:setIamPolicy", "/v1/x%3AsetIamPolicy", true),
+            ("/u/@me", "/u/%40me", true),
+            ("/a+b", "/a%2Bb", true),
+            ("/a%2Bb", "/a+b", true),
+            ("/a%2Ab", "/a*b", true),
+            ("/a%2Ab", "/axb", false),
         ];
         for (pattern, path, expected) in cases {
             assert_eq!(matches(pattern, path), expected, "{pattern} {path}");
@@ -143,6 +205,14 @@ mod tests {
             ("/a//b", "as the server resolves it"),
             ("/a%2Fb", "as the server resolves it"),
             ("/a;b", "as the server resolves it"),
+            ("/search?q=*", "the path alone"),
+            ("/^/v1/.*$", "as in \"/v1/**\""),
+            ("/v1**", "as in \"/v1/**\""),
+            ("/orders/{id}", "`*` for any segment"),
+            ("/a[!x]b", "as in [abc]"),
+            ("/a[^x]b", "as in [abc]"),
+            ("/a[+-9]b", "as in [abc]"),
+            ("/a[x/]b", "as in [abc]"),
             ("/{a", ""),
             ("/[", ""),
         ];

@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use super::rule::Effect;
 use crate::destination::Host;
 
 /// One host pattern of a policy, checked and in normal form.
@@ -39,7 +40,8 @@ pub(super) struct BadPattern {
 }
 
 impl HostPattern {
-    pub(super) fn parse(text: &str) -> Result<Self, BadPattern> {
+    /// Reads a pattern. In a deny rule a wildcard may match as much as it likes.
+    pub(super) fn parse(text: &str, effect: Effect) -> Result<Self, BadPattern> {
         refuse_what_is_no_host(text)?;
         let lower = text.to_ascii_lowercase();
         let name = lower.strip_suffix('.').unwrap_or(&lower);
@@ -53,8 +55,10 @@ impl HostPattern {
         refuse_bad_labels(text, labels)?;
         let wild = reach != Reach::Exact || labels.contains('*');
         if wild {
-            refuse_what_matches_strangers(text, labels)?;
-        } else if let Ok(Host::Ip(ip)) = Host::parse(labels) {
+            if effect == Effect::Allow {
+                refuse_what_matches_strangers(text, labels)?;
+            }
+        } else if let Ok(Host::Ip(ip)) = labels.parse() {
             let length = if ip.is_ipv4() { 32 } else { 128 };
             return Err(BadPattern::new(
                 format!("host `{text}` is the IP address {ip}"),
@@ -87,11 +91,22 @@ fn refuse_what_is_no_host(text: &str) -> Result<(), BadPattern> {
     if text.trim().is_empty() {
         return Err(BadPattern::new("a host is empty", "write a name, as in \"api.example.com\""));
     }
-    if let Some((_, rest)) = text.split_once("://") {
-        let host = rest.split(['/', ':', '?', '#']).next().unwrap_or_default();
+    if let Some((scheme, rest)) = text.split_once("://") {
+        // Without what may be a password in front of the host.
+        let authority = rest.split(['/', '?', '#']).next().unwrap_or_default();
+        let host = authority.rsplit('@').next().unwrap_or_default();
+        let host = host
+            .strip_suffix(|c: char| c.is_ascii_digit())
+            .map_or(host, |_| host.rsplit_once(':').map_or(host, |(host, _)| host));
         return Err(BadPattern::new(
-            format!("host `{shown}` is a URL"),
+            format!("a host is a URL, {}://...", scheme.escape_debug()),
             format!("write the host alone, \"{}\"; scheme, port and path have keys of their own", host.escape_debug()),
+        ));
+    }
+    if text.parse::<ipnet::IpNet>().is_ok() {
+        return Err(BadPattern::new(
+            format!("host `{text}` is a network"),
+            format!("move it to networks = [\"{text}\"]"),
         ));
     }
     if text == "*" || text == "**" || text == "." {
@@ -217,7 +232,7 @@ mod tests {
             ("_dmarc.example.com", "_dmarc.example.com"),
         ];
         for (text, expected) in cases {
-            let pattern = HostPattern::parse(text).map(|pattern| pattern.to_string());
+            let pattern = HostPattern::parse(text, Effect::Allow).map(|pattern| pattern.to_string());
             assert_eq!(pattern.as_deref().ok(), Some(expected), "{text}");
         }
     }
@@ -237,6 +252,8 @@ mod tests {
             ("https://api.example.com/v1", "\"api.example.com\""),
             ("api.example.com:8443", "ports = [8443]"),
             ("api.example.com/v1", "\"api.example.com\""),
+            ("https://user:password@api.example.com:8443/v1", "\"api.example.com\""),
+            ("10.0.0.0/8", "networks = [\"10.0.0.0/8\"]"),
             ("10.0.0.1", "networks = [\"10.0.0.1/32\"]"),
             ("2130706433", "networks = [\"127.0.0.1/32\"]"),
             ("0x7f.1", "networks = [\"127.0.0.1/32\"]"),
@@ -250,8 +267,17 @@ mod tests {
             ("", "\"api.example.com\""),
         ];
         for (text, cure) in cases {
-            let bad = HostPattern::parse(text).expect_err(text);
+            let bad = HostPattern::parse(text, Effect::Allow).expect_err(text);
             assert!(bad.cure.contains(cure), "{text}: {bad:?}");
+            assert!(!format!("{bad:?}").contains("password"), "{bad:?}");
         }
+    }
+
+    #[test]
+    fn a_deny_rule_may_match_what_anyone_can_register() {
+        for text in ["*.zip", ".ru", "*tracker.com", "ads.*"] {
+            assert!(HostPattern::parse(text, Effect::Deny).is_ok(), "{text}");
+        }
+        assert!(HostPattern::parse("*", Effect::Deny).is_err(), "read as any host before");
     }
 }

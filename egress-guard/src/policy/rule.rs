@@ -16,8 +16,8 @@ use crate::destination::Scheme;
 
 /// One entry of a policy, built in code.
 ///
-/// Hosts, networks, ports, schemes, methods and paths belong together: a request is matched when *all* of them match,
-/// and never by one rule's host with another rule's port. The texts are those of a policy file, and are checked when
+/// Its hosts or networks, ports, schemes, methods and paths belong together: a request is matched when *all* of them
+/// match, and never by one rule's host with another rule's port. The texts are those of a policy file, and are checked when
 /// the policy is built.
 ///
 /// In an allow rule the defaults are `https`, the scheme's own port, any method and any path; in a deny rule they are
@@ -199,7 +199,12 @@ impl CompiledRule {
     }
 
     pub(crate) fn matches_method(&self, method: &Method) -> bool {
-        self.methods.as_ref().is_none_or(|methods| methods.contains(method))
+        let same = |listed: &Method| match self.effect {
+            Effect::Allow => listed == method,
+            // Some servers take `delete` for DELETE, and what they take is denied.
+            Effect::Deny => listed.as_str().eq_ignore_ascii_case(method.as_str()),
+        };
+        self.methods.as_ref().is_none_or(|methods| methods.iter().any(same))
     }
 }
 

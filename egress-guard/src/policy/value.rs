@@ -28,9 +28,9 @@ pub(super) fn parse_method(text: &str) -> Result<Method, Fault> {
             "remove it".to_owned(),
         ));
     }
-    if text == "*" {
+    if ["*", "ANY", "ALL"].contains(&text) {
         return Err((
-            "method \"*\" is no method".to_owned(),
+            format!("method {text:?} is no method"),
             "remove `methods`: without it every method is meant".to_owned(),
         ));
     }

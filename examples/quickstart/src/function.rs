@@ -59,11 +59,16 @@ impl Function {
     }
 }
 
+/// Whether a line is about a request, and not about a connection that one of them needed.
+pub(crate) fn is_request(line: &Value) -> bool {
+    line["stage"] == "request"
+}
+
 /// Every allowed request has its outcome, and the last one was not a redirect that is being followed.
 fn are_complete(lines: &[Value]) -> bool {
     let count = |key: &str, value: &str| lines.iter().filter(|line| line[key] == value).count();
     let outcomes = count("event_type", "egress_outcome");
-    let allowed = count("action", "allowed") - outcomes;
+    let allowed = lines.iter().filter(|line| is_request(line) && line["action"] == "allowed").count() - outcomes;
     allowed == outcomes && lines.last().is_some_and(|line| line["outcome"] != "redirected")
 }
 

@@ -13,6 +13,7 @@ use tower_service::Service;
 use url::Position;
 
 use super::super::{AuditBody, peer_of};
+use super::connector::sending;
 use super::error::ClientError;
 use super::options::TooManyRedirects;
 use super::redirect::Trail;
@@ -90,18 +91,29 @@ impl Client {
     /// [`reqwest::Client::execute`](::reqwest::Client::execute).
     pub async fn execute(&self, mut request: Request) -> Result<Response, ClientError> {
         let inner = &*self.inner;
-        for (name, value) in &inner.default_headers {
-            if !request.headers().contains_key(name) {
-                request.headers_mut().insert(name, value.clone());
+        for name in inner
+            .default_headers
+            .keys()
+            .filter(|name| !request.headers().contains_key(*name))
+            .cloned()
+            .collect::<Vec<_>>()
+        {
+            for value in inner.default_headers.get_all(&name) {
+                request.headers_mut().append(&name, value.clone());
             }
         }
-        let deadline = request.timeout().map(|timeout| Instant::now() + *timeout);
+        // A timeout too long to add up is none.
+        let deadline = request.timeout().and_then(|timeout| Instant::now().checked_add(*timeout));
         let mut trail = Trail::of(&request);
         for hop in 0..=inner.max_redirects {
             *request.timeout_mut() = deadline.map(|deadline| deadline.saturating_duration_since(Instant::now()));
             let (response, exchange) = inner.send(request, hop).await?;
             let next = if inner.max_redirects == 0 { None } else { trail.follow(&response, &inner.builder_headers) };
             let Some(next) = next else { return Ok(audited(response, exchange)) };
+            if hop == inner.max_redirects {
+                exchange.settle(Outcome::Aborted, None);
+                break;
+            }
             exchange.settle(Outcome::Redirected, None);
             request = next;
         }
@@ -137,7 +149,7 @@ impl Inner {
             body_length: request.body().map_or(Some(0), |body| body.as_bytes().map(|bytes| bytes.len() as u64)),
         })?;
         pin_host(&mut request);
-        match self.http.execute(request).await {
+        match sending(exchange.destination().clone(), async { self.http.execute(request).await }).await {
             Ok(response) => {
                 exchange.responded(response.status(), peer_of(response.extensions()));
                 Ok((response, exchange))

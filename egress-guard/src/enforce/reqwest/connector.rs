@@ -2,8 +2,8 @@
 //!
 //! reqwest does not show a connector layer where it connects to, so the destination is put together from what public
 //! API tells. The resolver, called within the scope that this layer opens, tells the name; that it was not called
-//! tells an IP literal, or an override that must be judged like one. The peer address tells address and port. The
-//! presence of TLS tells the scheme.
+//! tells an IP literal. The peer address tells address and port. The presence of TLS tells the scheme. In the full
+//! client the request itself is known as well.
 
 use std::fmt;
 use std::pin::Pin;
@@ -14,6 +14,7 @@ use ::reqwest::tls::TlsInfo;
 use hyper_util::client::legacy::connect::{Connection, HttpInfo};
 use tower_layer::Layer;
 use tower_service::Service;
+use url::Url;
 
 use super::super::BoxError;
 use crate::decision::{Reason, Request};
@@ -25,30 +26,56 @@ tokio::task_local! {
     /// Set while a guarded connection is made. reqwest may finish a connection in a task of its own; a scope around
     /// the future goes along, where the caller's would not.
     static CONNECTING: Connecting;
+
+    /// Where the request goes that the full client is sending. A connection is begun while its request is polled, and
+    /// is only ever used for requests to the same scheme, host and port.
+    static SENDING: Destination;
 }
 
-/// What is learnt while a connection is made.
-#[derive(Clone, Debug, Default)]
+/// Sends a request so that a connection begun for it knows where it is meant to go.
+pub(super) async fn sending<F: Future>(destination: Destination, send: F) -> F::Output {
+    SENDING.scope(destination, send).await
+}
+
+/// What is known, and what is learnt, while a connection is made.
+#[derive(Clone, Debug)]
 pub(super) struct Connecting {
-    name: Arc<OnceLock<Host>>,
+    meant: Option<Destination>,
+    looked_up: Arc<OnceLock<Host>>,
 }
 
 impl Connecting {
-    /// The resolver was asked for this name; false outside a guarded connection.
-    pub(super) fn note_name(host: &Host) -> bool {
-        CONNECTING.try_with(|connecting| connecting.name.set(host.clone()).is_ok()).unwrap_or(false)
+    fn to(meant: Option<Destination>) -> Self {
+        Self { meant, looked_up: Arc::default() }
+    }
+
+    /// The guarded connection that is being made, for its resolver; `None` outside of one.
+    pub(super) fn current() -> Option<Self> {
+        CONNECTING.try_with(Clone::clone).ok()
+    }
+
+    /// The resolver was asked for this name.
+    pub(super) fn note_name(&self, host: &Host) {
+        let _ = self.looked_up.set(host.clone());
+    }
+
+    /// What is known of the request when a name is looked up.
+    pub(super) fn request<'a>(&self, host: &'a Host) -> Request<'a> {
+        match &self.meant {
+            Some(meant) if meant.host() == host => Request::connection(meant.scheme(), host, meant.port()),
+            _ => Request::name(host),
+        }
     }
 }
 
 #[derive(Clone, Debug)]
 pub(super) struct ConnectLayer {
     guard: Guard,
-    record_allowed: bool,
 }
 
 impl ConnectLayer {
-    pub(super) fn new(guard: Guard, record_allowed: bool) -> Self {
-        Self { guard, record_allowed }
+    pub(super) fn new(guard: Guard) -> Self {
+        Self { guard }
     }
 }
 
@@ -56,14 +83,14 @@ impl<S> Layer<S> for ConnectLayer {
     type Service = ConnectGuard<S>;
 
     fn layer(&self, inner: S) -> ConnectGuard<S> {
-        ConnectGuard { inner, layer: self.clone() }
+        ConnectGuard { inner, guard: self.guard.clone() }
     }
 }
 
 #[derive(Clone, Debug)]
 pub(super) struct ConnectGuard<S> {
     inner: S,
-    layer: ConnectLayer,
+    guard: Guard,
 }
 
 impl<S, R> Service<R> for ConnectGuard<S>
@@ -82,63 +109,67 @@ where
     }
 
     fn call(&mut self, request: R) -> Self::Future {
-        if let Err(denied) = self.layer.refuse_early(&request) {
+        // Another client's request may be on its way in the same task, so what the request says of itself comes first.
+        let meant = announced(&request).or_else(|| SENDING.try_with(Clone::clone).ok());
+        if let Err(denied) = refuse_early(&self.guard, meant.as_ref()) {
             return Box::pin(async { Err(denied.into()) });
         }
-        let connecting = Connecting::default();
+        let connecting = Connecting::to(meant);
         let connection = CONNECTING.sync_scope(connecting.clone(), || self.inner.call(request));
-        let layer = self.layer.clone();
+        let guard = self.guard.clone();
         Box::pin(async move {
             let connection = CONNECTING.scope(connecting.clone(), connection).await?;
-            layer.check(&connection, connecting.name.get())?;
+            let meant = connecting.meant.as_ref().map(Destination::host);
+            check(&guard, &connection, meant, connecting.looked_up.get())?;
             Ok(connection)
         })
     }
 }
 
-impl ConnectLayer {
-    /// Judges a connection that stands. Nothing of HTTP has been sent on it; if this fails it is closed.
-    fn check(&self, connection: &impl Connection, name: Option<&Host>) -> Result<(), Denied> {
-        let connected = connection.connected();
-        let mut facts = http::Extensions::new();
-        connected.get_extras(&mut facts);
-        let scheme = if facts.get::<TlsInfo>().is_some() { Scheme::Https } else { Scheme::Http };
-        let Some(info) = facts.get::<HttpInfo>() else {
-            let unknown = Host::Name("unknown".into());
-            return Err(self.guard.refuse(
-                Stage::Connection,
-                &Request::name(name.unwrap_or(&unknown)),
-                Reason::NoPeerAddress,
-            ));
-        };
-        let peer = Peer { remote: info.remote_addr(), local: info.local_addr() };
-        let literal = Host::Ip(peer.remote.ip());
-        let request = Request::connection(scheme, name.unwrap_or(&literal), peer.remote.port()).peer(peer.remote.ip());
-        if connected.is_proxied() {
-            return Err(self.guard.refuse(Stage::Connection, &request, Reason::ProxiedConnection));
-        }
-        self.guard.judge(Stage::Connection, &request, Some(peer), self.record_allowed)
-    }
-
-    /// Denies before a packet is sent, where the destination can be read. Never relied on: what cannot be read goes on
-    /// to [`check`](Self::check), which denies the same and more, only later.
-    fn refuse_early(&self, request: &impl fmt::Debug) -> Result<(), Denied> {
-        match announced(request) {
-            Some(destination) => {
-                let host = destination.host();
-                let request = Request::connection(destination.scheme(), host, destination.port());
-                self.guard.judge(Stage::Connection, &request, None, false)
-            }
-            None => Ok(()),
-        }
-    }
+/// Denies before a packet is sent, where it is known where the connection is meant to go.
+fn refuse_early(guard: &Guard, meant: Option<&Destination>) -> Result<(), Denied> {
+    let Some(destination) = meant else { return Ok(()) };
+    let request = Request::connection(destination.scheme(), destination.host(), destination.port());
+    guard.judge(Stage::Connection, &request, None, false)
 }
 
-/// The destination that reqwest's connector was asked for, from the `Debug` text of its private request type:
-/// `Unnameable(https://host:port/)`.
+/// Judges a connection that stands. Nothing of HTTP has been sent on it; if this fails it is closed.
+fn check(
+    guard: &Guard,
+    connection: &impl Connection,
+    meant: Option<&Host>,
+    looked_up: Option<&Host>,
+) -> Result<(), Denied> {
+    let connected = connection.connected();
+    let mut facts = http::Extensions::new();
+    connected.get_extras(&mut facts);
+    let scheme = if facts.get::<TlsInfo>().is_some() { Scheme::Https } else { Scheme::Http };
+    let Some(info) = facts.get::<HttpInfo>() else {
+        return Err(guard.refuse_connection(looked_up.or(meant), Reason::NoPeerAddress));
+    };
+    let peer = Peer { remote: info.remote_addr(), local: info.local_addr() };
+    let literal = Host::Ip(peer.remote.ip());
+    let host = looked_up.unwrap_or(&literal);
+    let request = Request::connection(scheme, host, peer.remote.port()).peer(peer.remote.ip());
+    if connected.is_proxied() {
+        return Err(guard.refuse_connection(Some(host), Reason::ProxiedConnection));
+    }
+    // An address that a `networks` rule allows as a literal is not thereby an address of the name.
+    if matches!(meant, Some(Host::Name(_))) && looked_up.is_none() {
+        return Err(guard.refuse_connection(meant, Reason::ResolverOverride));
+    }
+    guard.judge(Stage::Connection, &request, Some(peer), true)
+}
+
+/// Where an ordinary client's connection is meant to go, from the `Debug` text of reqwest's private request type:
+/// `Unnameable(https://host:port/)`. Never relied on: without it [`check`] denies the same, only later.
 fn announced(request: &impl fmt::Debug) -> Option<Destination> {
     let text = format!("{request:?}");
-    text.strip_prefix("Unnameable(")?.strip_suffix(')')?.parse().ok()
+    let mut url: Url = text.strip_prefix("Unnameable(")?.strip_suffix(')')?.parse().ok()?;
+    // A request made without a builder may carry user information; it is not part of where it goes.
+    url.set_username("").ok()?;
+    url.set_password(None).ok()?;
+    Destination::from_url(&url).ok()
 }
 
 #[cfg(test)]
@@ -217,10 +248,8 @@ mod tests {
         }
 
         fn call(&mut self, name: Name) -> Self::Future {
-            assert!(
-                Connecting::note_name(&Host::parse(name.as_str()).unwrap()),
-                "called within the connection's scope"
-            );
+            let connecting = Connecting::current().expect("called within the connection's scope");
+            connecting.note_name(&name.as_str().parse().unwrap());
             std::future::ready(Ok(std::iter::once(self.0)))
         }
     }
@@ -249,7 +278,7 @@ mod tests {
             let guard = Guard::new(policy.clone(), MemorySink::new());
             let resolver = Noting(SocketAddr::new(resolves_to.parse().unwrap(), 0));
             let connector = ServiceBuilder::new()
-                .layer(ConnectLayer::new(guard, true))
+                .layer(ConnectLayer::new(guard))
                 .map_err(|error| Box::new(error) as BoxError)
                 .service(HttpConnector::new_with_resolver(resolver));
             let uri: http::Uri = format!("http://{host}:{port}/").parse().unwrap();

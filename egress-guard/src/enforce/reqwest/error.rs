@@ -3,10 +3,12 @@
 use std::error::Error;
 use std::fmt;
 
-use super::options::TooManyRedirects;
+use super::options::{BuilderRefused, TooManyRedirects};
 use crate::denied::{Denied, denied};
 
 /// Why a guarded client has no response: the policy denied the request, or it failed as any request can.
+///
+/// Its texts do not repeat the URL's query.
 #[derive(Debug)]
 pub struct ClientError(Kind);
 
@@ -14,6 +16,7 @@ pub struct ClientError(Kind);
 enum Kind {
     Denied(Denied),
     Redirects(TooManyRedirects),
+    Builder(BuilderRefused),
     Reqwest(::reqwest::Error),
 }
 
@@ -23,7 +26,7 @@ impl ClientError {
     pub fn denied(&self) -> Option<&Denied> {
         match &self.0 {
             Kind::Denied(denied) => Some(denied),
-            Kind::Redirects(_) => None,
+            Kind::Redirects(_) | Kind::Builder(_) => None,
             Kind::Reqwest(error) => denied(error),
         }
     }
@@ -33,7 +36,7 @@ impl ClientError {
     pub fn as_reqwest(&self) -> Option<&::reqwest::Error> {
         match &self.0 {
             Kind::Reqwest(error) => Some(error),
-            Kind::Denied(_) | Kind::Redirects(_) => None,
+            Kind::Denied(_) | Kind::Redirects(_) | Kind::Builder(_) => None,
         }
     }
 
@@ -47,6 +50,16 @@ impl ClientError {
     #[must_use]
     pub fn is_connect(&self) -> bool {
         self.denied().is_none() && self.as_reqwest().is_some_and(::reqwest::Error::is_connect)
+    }
+
+    /// Whether the client could not be made from its builder.
+    #[must_use]
+    pub fn is_builder(&self) -> bool {
+        match &self.0 {
+            Kind::Builder(_) => true,
+            Kind::Reqwest(error) => error.is_builder(),
+            Kind::Denied(_) | Kind::Redirects(_) => false,
+        }
     }
 
     /// Whether there were more redirects than the client follows.
@@ -68,12 +81,19 @@ impl From<TooManyRedirects> for ClientError {
     }
 }
 
+impl From<BuilderRefused> for ClientError {
+    fn from(error: BuilderRefused) -> Self {
+        Self(Kind::Builder(error))
+    }
+}
+
 impl From<::reqwest::Error> for ClientError {
     fn from(error: ::reqwest::Error) -> Self {
         match denied(&error) {
             // The sentence that says what to do, instead of "error sending request" around it.
             Some(denied) => Self(Kind::Denied(denied.clone())),
-            None => Self(Kind::Reqwest(error)),
+            // The URL may hold secrets in its query, and errors end up in logs.
+            None => Self(Kind::Reqwest(error.without_url())),
         }
     }
 }
@@ -83,6 +103,7 @@ impl fmt::Display for ClientError {
         match &self.0 {
             Kind::Denied(denied) => denied.fmt(f),
             Kind::Redirects(error) => error.fmt(f),
+            Kind::Builder(error) => error.fmt(f),
             Kind::Reqwest(error) => error.fmt(f),
         }
     }
@@ -93,6 +114,7 @@ impl Error for ClientError {
         match &self.0 {
             Kind::Denied(denied) => Some(denied),
             Kind::Redirects(error) => Some(error),
+            Kind::Builder(error) => Some(error),
             Kind::Reqwest(error) => Some(error),
         }
     }

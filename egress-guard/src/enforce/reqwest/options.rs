@@ -6,15 +6,16 @@ use std::sync::Arc;
 use ::reqwest::ClientBuilder;
 use ::reqwest::dns::Resolve;
 use ::reqwest::redirect;
-use http::HeaderMap;
+use http::header::{self, HeaderMap, HeaderName};
 
 use super::client::Client;
 use super::connector::ConnectLayer;
+use super::error::ClientError;
 use super::redirect::builder_default_headers;
 use super::resolver::{GuardedResolver, SystemResolver};
 use crate::decision::Request;
 use crate::destination::Destination;
-use crate::guard::{Guard, Stage};
+use crate::guard::{Guard, Stage, header_denied_in_any_request};
 
 /// A [`reqwest::ClientBuilder`](::reqwest::ClientBuilder), with what the guard must be told because a builder cannot
 /// be asked.
@@ -75,14 +76,15 @@ impl Guard {
     /// A client that decides and records every request, and every redirect before it is followed.
     ///
     /// It checks at three places. *Request*: method, URL and headers against the policy, each redirect like a request
-    /// of its own; CONNECT, `Upgrade`, user information, a foreign or doubled `Host`, `Transfer-Encoding`, proxy
-    /// headers and HTTP/3 are always denied. *Name*: a name that no rule lists is not looked up, and an address that no
-    /// rule opens is not dialled. *Connection*: the scheme, port and address really connected to, before a byte of
-    /// HTTP is sent.
+    /// of its own; CONNECT, `Upgrade`, a foreign or doubled `Host`, a false `Content-Length`, `Transfer-Encoding`, proxy
+    /// headers, user information and HTTP/3 are always denied. (User information in the URL of a
+    /// [`RequestBuilder`](crate::RequestBuilder) reqwest makes an `Authorization` header first.) *Name*: a name that no
+    /// rule lists is not looked up, and an address that no rule opens is not dialled. *Connection*: the scheme, port
+    /// and address really connected to, before a byte of HTTP is sent.
     ///
-    /// What the builder says about proxies (the environment's too), redirects, DNS, `Referer` and accepting invalid
-    /// certificates is overruled. `resolve` overrides and unix sockets cannot be taken out of a builder; a connection
-    /// over them is denied.
+    /// What the builder says about proxies (the environment's too), redirects, DNS, `Referer` and the `danger` flags is
+    /// overruled; state redirects and a resolver in [`ClientOptions`]. `resolve` overrides and unix sockets cannot be
+    /// taken out of a builder; a connection over them is denied. A preconfigured TLS backend is used as it is.
     ///
     /// When a redirect leads to another origin, only headers that cannot be secret go along, and what was dropped
     /// once stays dropped. Default headers set on the builder cannot be dropped; they are sent blank there. A timeout
@@ -95,7 +97,12 @@ impl Guard {
     ///
     /// # Errors
     ///
-    /// As [`ClientBuilder::build`].
+    /// As [`ClientBuilder::build`], and when the builder's default headers hold one that is always denied.
+    ///
+    /// # Panics
+    ///
+    /// In reqwest, when the application's own dependency on it has no TLS feature (its defaults do) and rustls has no
+    /// provider of cryptography installed.
     ///
     /// ```
     /// use egress_guard::{Guard, MemorySink, Policy, Rule};
@@ -111,10 +118,10 @@ impl Guard {
     /// # Ok(())
     /// # }
     /// ```
-    pub fn client(&self, options: impl Into<ClientOptions>) -> Result<Client, ::reqwest::Error> {
+    pub fn client(&self, options: impl Into<ClientOptions>) -> Result<Client, ClientError> {
         let ClientOptions { builder, resolver, max_redirects, default_headers } = options.into();
-        let builder_headers = builder_default_headers(&builder);
-        let inner = self.hooked(builder, resolver, redirect::Policy::none(), false).build()?;
+        let builder_headers = acceptable_headers(&builder)?;
+        let inner = self.hooked(builder, resolver, redirect::Policy::none()).build()?;
         Ok(Client::new(self.clone(), inner, max_redirects, default_headers, builder_headers))
     }
 
@@ -129,16 +136,24 @@ impl Guard {
     /// reqwest has no hook for the request itself, so these are open towards allowed destinations; use
     /// [`client`](Self::client) where they matter:
     ///
-    /// * methods, and the path of the first request: a rule with `methods` or `paths` is held to its hosts and ports
-    ///   only;
-    /// * the headers: a foreign or doubled `Host`, `Upgrade`, `Transfer-Encoding`, and the method CONNECT;
+    /// * methods, and the path of the first request: an allow rule with `methods` or `paths` is held to its hosts and
+    ///   ports only, a deny rule with them is not applied, and `address-conflict` is not seen;
+    /// * the headers: a foreign or doubled `Host`, `Content-Length`, `Upgrade`, `Transfer-Encoding`, and the method
+    ///   CONNECT;
     /// * a request over a connection that is already open leaves no line of its own;
     /// * on a redirect, what reqwest sends: an explicit `Host` and custom headers go along, and reqwest 0.13.5 sends
     ///   `Authorization` again to a foreign host that redirects to itself.
     ///
+    /// A denied connection is a connection error to reqwest, so a retry above it may try again; ask
+    /// [`denied`](crate::denied()) first.
+    ///
     /// # Errors
     ///
-    /// As [`ClientBuilder::build`].
+    /// As [`client`](Self::client).
+    ///
+    /// # Panics
+    ///
+    /// As [`client`](Self::client).
     ///
     /// ```
     /// # use egress_guard::{Guard, MemorySink, Policy};
@@ -146,20 +161,15 @@ impl Guard {
     /// let http: reqwest::Client = guard.reqwest(reqwest::Client::builder())?;
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
-    pub fn reqwest(&self, options: impl Into<ClientOptions>) -> Result<::reqwest::Client, ::reqwest::Error> {
+    pub fn reqwest(&self, options: impl Into<ClientOptions>) -> Result<::reqwest::Client, ClientError> {
         let ClientOptions { builder, resolver, max_redirects, default_headers } = options.into();
         let builder = builder.default_headers(default_headers);
-        self.hooked(builder, resolver, self.redirect_policy(max_redirects), true).build()
+        acceptable_headers(&builder)?;
+        Ok(self.hooked(builder, resolver, self.redirect_policy(max_redirects)).build()?)
     }
 
     /// Every hook at once. A builder that has them is built at once and never handed out: each could be undone.
-    fn hooked(
-        &self,
-        builder: ClientBuilder,
-        resolver: Arc<dyn Resolve>,
-        redirects: redirect::Policy,
-        record_connections: bool,
-    ) -> ClientBuilder {
+    fn hooked(&self, builder: ClientBuilder, resolver: Arc<dyn Resolve>, redirects: redirect::Policy) -> ClientBuilder {
         builder
             .no_proxy()
             .referer(false)
@@ -169,7 +179,7 @@ impl Guard {
             .redirect(redirects)
             .dns_resolver(GuardedResolver::new(self.clone(), resolver))
             // The last layer added is the outermost: it sees the connection as it will be used.
-            .connector_layer(ConnectLayer::new(self.clone(), record_connections))
+            .connector_layer(ConnectLayer::new(self.clone()))
     }
 
     fn redirect_policy(&self, max_redirects: u32) -> redirect::Policy {
@@ -192,6 +202,30 @@ impl Guard {
             }
         })
     }
+}
+
+/// The default headers that a builder carries. reqwest adds them below everything that looks at a request, so what no
+/// request may carry must not be among them.
+fn acceptable_headers(builder: &ClientBuilder) -> Result<Vec<HeaderName>, BuilderRefused> {
+    let names = builder_default_headers(builder).ok_or(BuilderRefused::Unreadable)?;
+    match names.iter().find(|name| **name == header::HOST || header_denied_in_any_request(name).is_some()) {
+        Some(name) => Err(BuilderRefused::Header(name.clone())),
+        None => Ok(names),
+    }
+}
+
+/// A builder that no guarded client can be made from.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub(super) enum BuilderRefused {
+    #[error(
+        "the builder's default header `{0}` would be denied in every request: remove it from `ClientBuilder::default_headers`"
+    )]
+    Header(HeaderName),
+    #[error(
+        "the builder's default headers cannot be read, and might hold what no request may carry: \
+         pass them to `ClientOptions::default_headers`"
+    )]
+    Unreadable,
 }
 
 /// More redirects than the client follows.

@@ -1,6 +1,6 @@
 //! The resolver: which names are looked up, and which of their addresses may be dialled.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
 use ::reqwest::dns::{Addrs, Name, Resolve, Resolving};
@@ -9,7 +9,7 @@ use tower_service::Service;
 
 use super::super::BoxError;
 use super::connector::Connecting;
-use crate::decision::{Reason, Request};
+use crate::decision::{Decision, Reason, Request};
 use crate::denied::Denied;
 use crate::destination::Host;
 use crate::guard::{Guard, Stage};
@@ -26,42 +26,38 @@ impl GuardedResolver {
         Self { guard, inner }
     }
 
-    fn begin(&self, name: &Name) -> Result<Host, Denied> {
-        let host = Host::parse(name.as_str()).map_err(|error| self.guard.refuse_unread(Stage::Name, &error))?;
-        self.guard.judge(Stage::Name, &Request::name(&host), None, false)?;
+    fn begin(&self, name: &Name) -> Result<(Host, Connecting), Denied> {
+        let host: Host = name.as_str().parse().map_err(|error| self.guard.refuse_unread(Stage::Name, &error))?;
         // A look-up that no guarded connection asked for comes from a connector that the guard does not see.
-        if Connecting::note_name(&host) {
-            Ok(host)
-        } else {
-            Err(self.guard.refuse(Stage::Name, &Request::name(&host), Reason::UnsupportedVersion))
-        }
+        let Some(connecting) = Connecting::current() else {
+            return Err(self.guard.refuse(Stage::Name, &Request::name(&host), Reason::UnsupportedVersion));
+        };
+        self.guard.judge(Stage::Name, &connecting.request(&host), None, false)?;
+        connecting.note_name(&host);
+        Ok((host, connecting))
     }
 }
 
 impl Resolve for GuardedResolver {
     fn resolve(&self, name: Name) -> Resolving {
-        let host = match self.begin(&name) {
-            Ok(host) => host,
+        let (host, connecting) = match self.begin(&name) {
+            Ok(begun) => begun,
             Err(denied) => return Box::pin(async { Err(denied.into()) }),
         };
         let answer = self.inner.resolve(name);
         let guard = self.guard.clone();
         Box::pin(async move {
-            let mut allowed = Vec::new();
-            let mut first_denied = None;
-            for address in answer.await? {
-                let request = Request::name(&host).peer(address.ip());
-                match guard.judge(Stage::Name, &request, None, false) {
-                    // Port 0 stands for the URL's port; another would be dialled in its place.
-                    Ok(()) => allowed.push(SocketAddr::new(address.ip(), 0)),
-                    Err(denied) => {
-                        first_denied.get_or_insert(denied);
-                    }
-                }
-            }
-            match first_denied {
+            let answer: Vec<IpAddr> = answer.await?.map(|address| address.ip()).collect();
+            let request = |ip: &IpAddr| connecting.request(&host).peer(*ip);
+            let is_allowed = |ip: &IpAddr| matches!(guard.policy().decide(&request(ip)), Decision::Allow { .. });
+            // One line for an answer, however many addresses of it are left out.
+            let left_out = answer.iter().find(|ip| !is_allowed(ip));
+            let denied = left_out.and_then(|ip| guard.judge(Stage::Name, &request(ip), None, false).err());
+            let allowed: Vec<IpAddr> = answer.into_iter().filter(is_allowed).collect();
+            match denied {
                 Some(denied) if allowed.is_empty() => Err(denied.into()),
-                _ => Ok(Box::new(allowed.into_iter()) as Addrs),
+                // Port 0 stands for the URL's port; another would be dialled in its place.
+                _ => Ok(Box::new(allowed.into_iter().map(|ip| SocketAddr::new(ip, 0))) as Addrs),
             }
         })
     }

@@ -1,5 +1,7 @@
 //! TOML and JSON as one tree in which every key and value knows its byte offset.
 
+use std::collections::HashSet;
+
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
@@ -108,11 +110,12 @@ fn json_value(value: &jsonc_parser::ast::Value<'_>, faults: &mut Vec<PolicyFault
     let value = match value {
         Json::Object(object) => {
             let mut entries: Vec<Entry> = Vec::with_capacity(object.properties.len());
+            let mut keys = HashSet::with_capacity(object.properties.len());
             for property in &object.properties {
                 let key = property.name.as_str().to_owned();
                 let key_offset = property.name.range().start;
                 // JSON leaves a repeated key to the reader, and a reader that takes the last one can be misled.
-                if entries.iter().any(|entry| entry.key == key) {
+                if !keys.insert(key.clone()) {
                     let problem = format!("the key `{}` stands twice in one object", key.escape_debug());
                     faults.push(PolicyFault::new(Some(key_offset), problem, "keep one of the two"));
                 }
