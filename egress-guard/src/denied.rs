@@ -2,8 +2,10 @@
 
 use std::error::Error;
 use std::fmt;
+use std::net::IpAddr;
 
 use http::Method;
+use ipnet::IpNet;
 
 use crate::decision::{Reason, Request};
 use crate::destination::{Host, InvalidDestination, Scheme};
@@ -150,7 +152,7 @@ pub(crate) fn shortened(text: &str, max: usize) -> &str {
 
 /// Why a request is denied, and what the policy's owner would have to write.
 fn explain(reason: Reason, request: &Request<'_>) -> String {
-    let Request { host, scheme, port, method, path, peer } = request;
+    let Request { host, scheme, port, method, path, .. } = request;
     match reason {
         Reason::HostNotAllowed => {
             format!(
@@ -158,12 +160,16 @@ fn explain(reason: Reason, request: &Request<'_>) -> String {
                 rest(request)
             )
         }
+        Reason::IpLiteralNotAllowed | Reason::AddressNotAllowed if address(request).is_some_and(is_metadata) => {
+            "the address is a cloud's metadata service, which hands out credentials and which a function has no use for"
+                .into()
+        }
         Reason::IpLiteralNotAllowed => {
-            let length = if matches!(host, Host::Ip(ip) if ip.is_ipv6()) { 128 } else { 32 };
+            let network = address(request).map(|ip| IpNet::from(ip.to_canonical()).to_string()).unwrap_or_default();
             let keys = rest(request);
             format!(
                 "no rule allows this IP address; use the name, or add [[allow]] id = \"...\", \
-                 networks = [\"{host}/{length}\"]{keys}"
+                 networks = [\"{network}\"]{keys}"
             )
         }
         Reason::SchemeNotAllowed if *scheme == Some(Scheme::Http) => {
@@ -193,11 +199,8 @@ fn explain(reason: Reason, request: &Request<'_>) -> String {
             }
         },
         Reason::AddressNotAllowed => {
-            let ip = match host {
-                Host::Ip(ip) => Some(*ip),
-                Host::Name(_) => *peer,
-            };
-            let class = ip.map(|ip| format!("the address is {}, and ", AddressClass::of(ip))).unwrap_or_default();
+            let class = address(request).map(AddressClass::of);
+            let class = class.map(|class| format!("the address is {class}, and ")).unwrap_or_default();
             format!(
                 "{class}the host's rule does not open it; if it is meant to be reached, have its network added to the \
                  rule's `addresses`"
@@ -205,6 +208,18 @@ fn explain(reason: Reason, request: &Request<'_>) -> String {
         }
         _ => always(reason).into(),
     }
+}
+
+/// The address that a request goes to, as far as it is known.
+fn address(request: &Request<'_>) -> Option<IpAddr> {
+    match request.host {
+        Host::Ip(ip) => Some(*ip),
+        Host::Name(_) => request.peer,
+    }
+}
+
+fn is_metadata(ip: IpAddr) -> bool {
+    AddressClass::of(ip) == AddressClass::CloudMetadata
 }
 
 /// Why a request is denied where no rule of its own would change that.
@@ -250,4 +265,40 @@ fn rest(request: &Request<'_>) -> String {
         keys.push_str(&format!(", methods = [\"{}\"]", shortened(method.as_str(), 32)));
     }
     keys
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::decision::Decision;
+    use crate::destination::Destination;
+
+    #[test]
+    fn a_denial_tells_what_would_have_to_be_added_and_loosens_nothing_else() {
+        let policy = "version = 1\nname = 'p'\n[[allow]]\nid = 'a'\nhosts = ['a.example']\nmethods = ['GET']\n\
+                      paths = ['/v1/**']\n[[deny]]\nid = 'd'\nhosts = ['d.example']\nreason = 'retired'\nowner = 'ops'\n";
+        let policy = Policy::from_toml(policy).unwrap();
+        let cases = [
+            ("GET", "https://b.example/x", "add [[allow]] id = \"...\", hosts = [\"b.example\"], methods = [\"GET\"]"),
+            ("GET", "http://b.example:81/", "hosts = [\"b.example\"], schemes = [\"http\"], ports = [81], methods"),
+            ("GET", "https://203.0.114.7/", "networks = [\"203.0.114.7/32\"]"),
+            ("GET", "https://[::ffff:203.0.114.7]/", "networks = [\"203.0.114.7/32\"]"),
+            ("GET", "https://[2001:4860::1]/", "networks = [\"2001:4860::1/128\"]"),
+            ("GET", "http://169.254.169.254/", "a cloud's metadata service, which hands out credentials"),
+            ("GET", "http://a.example/v1/", "use https, or have \"http\" added to the `schemes`"),
+            ("GET", "https://a.example:8443/v1/", "have 8443 added to the `ports` of its rule, beside those in use"),
+            ("PUT", "https://a.example/v1/", "have \"PUT\" added to the `methods`"),
+            ("GET", "https://a.example/v2", "have \"/v2\" added to the `paths`"),
+            ("GET", "https://a.example/**", "have \"/[*][*]\" added to the `paths`"),
+            ("GET", "https://d.example/", "deny rule `d` forbids it (retired); ask ops"),
+        ];
+        for (method, url, expected) in cases {
+            let (method, destination): (Method, Destination) = (method.parse().unwrap(), url.parse().unwrap());
+            let request = Request::new(&method, &destination);
+            let Decision::Deny { reason, rule } = policy.decide(&request) else { panic!("{url} is allowed") };
+            let message = Denied::new(&policy, reason, rule, &request).to_string();
+            assert!(message.contains(expected), "{url}: {message}");
+            assert!(!message.contains("/v1/**"), "what is allowed is not told: {message}");
+        }
+    }
 }

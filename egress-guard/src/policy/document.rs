@@ -48,6 +48,9 @@ const RULE_KEYS: &[&str] = &[
     "dangerously_any_host",
 ];
 
+/// Keys of the language that are still to come. They tighten or loosen a policy, so they are no mere noise.
+const NOT_YET: &[&str] = &["boundary", "expires", "mode", "report_only_until"];
+
 #[derive(Default)]
 struct Reader {
     faults: Vec<PolicyFault>,
@@ -203,6 +206,10 @@ impl Reader {
             .map(|known| (strsim::jaro_winkler(key, known), known))
             .filter(|(similarity, _)| *similarity > 0.8)
             .max_by(|a, b| a.0.total_cmp(&b.0));
+        if NOT_YET.contains(&key) {
+            let cure = "remove it, or keep to a version that has it";
+            return self.fault(offset, format!("`{key}` is not supported by this version"), cure);
+        }
         let cure = match similar {
             Some((_, known)) => format!("write `{known}`"),
             None => format!("remove it; the keys are {}", known.join(", ")),
@@ -298,6 +305,12 @@ mod tests {
                     "line 7, column 1: `colour` is no key of [[allow]]: remove it; the keys are id, hosts, networks, \
                      ports, schemes, methods, paths, addresses, reason, owner, dangerously_any_host",
                 ],
+            ),
+            (
+                "a key that is to come",
+                rule("expires = 2027-01-01"),
+                &["line 6, column 1: `expires` is not supported by this version: \
+                   remove it, or keep to a version that has it"],
             ),
             (
                 "a table in place of a list of tables",
