@@ -187,6 +187,9 @@ impl Policy {
     /// named. If there is none, the reason says how far the closest rule went.
     #[must_use]
     pub fn decide(&self, request: &Request<'_>) -> Decision {
+        if request.method == Some(&Method::CONNECT) {
+            return Decision::Deny { reason: Reason::ConnectMethod, rule: None };
+        }
         let mut found = Found::default();
         self.visit_candidates(request.host, request.peer, |number, rule, subject| match rule.effect {
             Effect::Deny => found.deny(number, rule, deny_matches(rule, request, subject)),
@@ -473,6 +476,7 @@ mod tests {
             ("deny beats allow", "GET", "https://legacy.cdn.example.com/", "deny by no-legacy"),
             ("on every port and scheme", "GET", "http://legacy.cdn.example.com:8000/", "deny by no-legacy"),
             ("a denied path", "GET", "https://api.example.com/v1/admin/x", "deny by no-admin"),
+            ("a tunnel", "CONNECT", "https://a.cdn.example.com/", "deny connect-method"),
             ("in any encoding", "GET", "https://api.example.com/v1/%61dmin/x", "deny by no-admin"),
         ];
         for (name, method, url, expected) in cases {

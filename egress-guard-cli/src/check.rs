@@ -1,0 +1,151 @@
+//! `egress-guard check`: would the policy allow these requests?
+
+use std::error::Error;
+use std::io::{self, BufRead, Write};
+use std::net::IpAddr;
+use std::path::PathBuf;
+
+use clap::Args;
+use egress_guard::{Decision, Destination, Policy, Reason, Request};
+use http::Method;
+use serde::Serialize;
+
+/// Say whether a policy allows requests to URLs.
+///
+/// A name is judged as it stands: whether its addresses are allowed is only known with --resolve.
+///
+/// Exit status: 0 if all are allowed, 1 if one is denied or invalid, 2 if the arguments or the policy are wrong.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  egress-guard check --policy policy.toml https://api.payments.example/v1/charges
+  egress-guard check --policy policy.toml --method POST --resolve 10.0.0.5 https://api.payments.example/
+  egress-guard check --policy policy.toml --json < urls.txt")]
+pub(crate) struct Check {
+    /// The policy file, TOML or (if its name ends in .json) JSON
+    #[arg(long, value_name = "FILE")]
+    policy: PathBuf,
+    /// The method of the requests
+    #[arg(long, value_name = "METHOD", default_value = "GET")]
+    method: Method,
+    /// Judge as if every name had resolved to this address
+    #[arg(long, value_name = "ADDR")]
+    resolve: Option<IpAddr>,
+    /// Print one JSON object for each URL
+    #[arg(long)]
+    json: bool,
+    /// The URLs; `-`, or none, reads one from each line of standard input
+    #[arg(value_name = "URL")]
+    urls: Vec<String>,
+}
+
+impl Check {
+    /// Prints an answer for each URL; true if all are allowed.
+    pub(crate) fn run(&self) -> Result<bool, Box<dyn Error>> {
+        let policy = Policy::from_file(&self.policy)?;
+        let mut output = io::stdout().lock();
+        let mut all_allowed = true;
+        let mut print = |url: &str| -> io::Result<()> {
+            let answer = self.answer(&policy, url);
+            all_allowed &= answer.action == "allowed";
+            self.print(&mut output, &answer)
+        };
+        let printed = match self.urls.as_slice() {
+            [] => each_line(print),
+            [dash] if dash == "-" => each_line(print),
+            urls => urls.iter().try_for_each(|url| print(url)),
+        };
+        match printed {
+            // Whoever reads has read enough.
+            Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(all_allowed),
+            printed => printed.map(|()| all_allowed).map_err(Into::into),
+        }
+    }
+
+    fn answer<'a>(&self, policy: &Policy, url: &'a str) -> Answer<'a> {
+        let blank =
+            Answer { url, action: "invalid", rule_id: None, reason: None, destination: None, explanation: None };
+        let destination: Destination = match url.parse() {
+            Ok(destination) => destination,
+            Err(error) => {
+                return Answer { reason: Some(Reason::from(&error)), explanation: Some(error.to_string()), ..blank };
+            }
+        };
+        let mut request = Request::new(&self.method, &destination);
+        if let Some(address) = self.resolve {
+            request = request.peer(address);
+        }
+        let answer = match policy.decide(&request) {
+            Decision::Allow { rule } => Answer { action: "allowed", rule_id: Some(rule.to_string()), ..blank },
+            Decision::Deny { reason, rule } => {
+                Answer { action: "denied", reason: Some(reason), rule_id: rule.map(|rule| rule.to_string()), ..blank }
+            }
+        };
+        Answer { destination: Some(Place::from(&destination)), ..answer }
+    }
+
+    fn print(&self, output: &mut impl Write, answer: &Answer<'_>) -> io::Result<()> {
+        if self.json {
+            serde_json::to_writer(&mut *output, answer)?;
+        } else {
+            let why = answer.reason.map_or_else(|| answer.rule_id.clone(), |reason| Some(reason.to_string()));
+            let why = why.unwrap_or_default();
+            // A URL from anywhere must not steer the terminal.
+            write!(output, "{:7}  {why:24}  {}", answer.action, answer.url.escape_debug())?;
+            if let Some(explanation) = &answer.explanation {
+                write!(output, "  ({explanation})")?;
+            }
+        }
+        output.write_all(b"\n")?;
+        output.flush()
+    }
+}
+
+/// Calls `print` with each line of standard input, one at a time.
+fn each_line(mut print: impl FnMut(&str) -> io::Result<()>) -> io::Result<()> {
+    let mut input = io::stdin().lock();
+    let mut line = Vec::new();
+    while input.read_until(b'\n', &mut line)? > 0 {
+        let text = line.strip_suffix(b"\n").unwrap_or(&line);
+        print(&String::from_utf8_lossy(text.strip_suffix(b"\r").unwrap_or(text)))?;
+        line.clear();
+    }
+    Ok(())
+}
+
+#[derive(Debug, Serialize)]
+struct Answer<'a> {
+    url: &'a str,
+    action: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    rule_id: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none", serialize_with = "as_code")]
+    reason: Option<Reason>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    destination: Option<Place>,
+    #[serde(skip)]
+    explanation: Option<String>,
+}
+
+fn as_code<S: serde::Serializer>(reason: &Option<Reason>, serializer: S) -> Result<S::Ok, S::Error> {
+    reason.map(Reason::as_str).serialize(serializer)
+}
+
+#[derive(Debug, Serialize)]
+struct Place {
+    scheme: &'static str,
+    host: String,
+    port: u16,
+    path: String,
+}
+
+impl From<&Destination> for Place {
+    fn from(destination: &Destination) -> Self {
+        Self {
+            scheme: destination.scheme().as_str(),
+            host: destination.host().to_string(),
+            port: destination.port(),
+            path: destination.path().to_owned(),
+        }
+    }
+}

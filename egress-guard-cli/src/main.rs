@@ -1,0 +1,35 @@
+//! The `egress-guard` command.
+//!
+//! It asks a policy what it would decide. It opens no socket and looks up no name.
+
+mod check;
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+/// Ask an egress policy what it would decide. Opens no socket, looks up no name.
+#[derive(Debug, Parser)]
+#[command(name = "egress-guard", version)]
+struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    Check(check::Check),
+}
+
+fn main() -> ExitCode {
+    // clap ends the process with 2 where the usage is wrong.
+    let Arguments { command: Command::Check(check) } = Arguments::parse();
+    match check.run() {
+        Ok(true) => ExitCode::SUCCESS,
+        Ok(false) => ExitCode::from(1),
+        Err(error) => {
+            eprintln!("egress-guard: {error}");
+            ExitCode::from(2)
+        }
+    }
+}
