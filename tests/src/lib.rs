@@ -12,6 +12,7 @@
 )]
 
 mod audit;
+pub mod properties;
 mod proxy;
 mod resolver;
 mod runtime_api;
