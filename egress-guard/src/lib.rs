@@ -62,6 +62,8 @@ pub use destination::{Destination, Host, HostName, InvalidDestination, Scheme};
 pub use enforce::{AuditBody, GuardLayer, GuardService, ResponseFuture};
 #[cfg(feature = "reqwest")]
 pub use enforce::{Client, ClientError, ClientOptions, RequestBuilder};
+#[cfg(feature = "hyper-util")]
+pub use enforce::{GuardedConnector, GuardedResolver};
 #[cfg(feature = "lambda")]
 pub use enforce::{LambdaFuture, LambdaLayer, LambdaService};
 pub use guard::Guard;

@@ -3,8 +3,11 @@
 use std::collections::HashMap;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::{Arc, Mutex};
+use std::task::{Context, Poll};
 
+use hyper_util::client::legacy::connect::dns::Name as HyperName;
 use reqwest::dns::{Addrs, Name, Resolve, Resolving};
+use tower::Service;
 
 /// Names and their addresses. A name with several answers gives one after the other, and stays at the last.
 #[derive(Clone, Debug, Default)]
@@ -45,6 +48,23 @@ impl Names {
         asked.push(name.to_owned());
         let answers = self.answers.get(name.trim_end_matches('.'))?;
         answers.get(before).or(answers.last()).cloned()
+    }
+}
+
+/// For hyper-util's connector.
+impl Service<HyperName> for Names {
+    type Response = std::vec::IntoIter<SocketAddr>;
+    type Error = String;
+    type Future = std::future::Ready<Result<Self::Response, String>>;
+
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), String>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, name: HyperName) -> Self::Future {
+        let answer = self.answer(name.as_str()).ok_or_else(|| format!("no such name: {name}"));
+        let addresses = |answer: Vec<IpAddr>| answer.into_iter().map(|ip| SocketAddr::new(ip, 0)).collect::<Vec<_>>();
+        std::future::ready(answer.map(|answer| addresses(answer).into_iter()))
     }
 }
 

@@ -15,6 +15,7 @@ use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use hyper_util::server::conn::auto;
 use rustls::pki_types::PrivateKeyDer;
+use rustls::pki_types::pem::PemObject;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::{TcpListener, UnixListener};
 use tokio_rustls::TlsAcceptor;
@@ -151,6 +152,22 @@ impl Server {
     #[must_use]
     pub fn ca(&self) -> reqwest::Certificate {
         reqwest::Certificate::from_pem(self.ca.as_ref().expect("a server with TLS").as_bytes()).expect("a certificate")
+    }
+
+    /// A TLS configuration for hyper clients that trusts this server alone.
+    ///
+    /// # Panics
+    ///
+    /// For a server without TLS.
+    #[must_use]
+    pub fn trusting(&self) -> rustls::ClientConfig {
+        let pem = self.ca.as_ref().expect("a server with TLS");
+        let mut roots = rustls::RootCertStore::empty();
+        let certificate = rustls::pki_types::CertificateDer::from_pem_slice(pem.as_bytes()).expect("a certificate");
+        roots.add(certificate).expect("a certificate that can be trusted");
+        let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+        let config = rustls::ClientConfig::builder_with_provider(provider).with_safe_default_protocol_versions();
+        config.expect("TLS 1.2 and 1.3").with_root_certificates(roots).with_no_client_auth()
     }
 
     /// The server's name.

@@ -1,6 +1,8 @@
 //! Where the guard meets the clients: one file or folder for each.
 
 mod body;
+#[cfg(feature = "hyper-util")]
+mod hyper;
 #[cfg(feature = "lambda")]
 mod lambda;
 #[cfg(feature = "reqwest")]
@@ -10,6 +12,8 @@ mod tower;
 use crate::guard::Peer;
 
 pub use body::AuditBody;
+#[cfg(feature = "hyper-util")]
+pub use hyper::{GuardedConnector, GuardedResolver};
 #[cfg(feature = "lambda")]
 pub use lambda::{LambdaFuture, LambdaLayer, LambdaService};
 #[cfg(feature = "reqwest")]
@@ -20,12 +24,12 @@ type BoxError = Box<dyn std::error::Error + Send + Sync>;
 
 /// The connection that a response came over, where its client tells.
 fn peer_of(extensions: &http::Extensions) -> Option<Peer> {
-    #[cfg(feature = "reqwest")]
+    #[cfg(any(feature = "hyper-util", feature = "reqwest"))]
     {
         let info = extensions.get::<hyper_util::client::legacy::connect::HttpInfo>()?;
         Some(Peer { remote: info.remote_addr(), local: info.local_addr() })
     }
-    #[cfg(not(feature = "reqwest"))]
+    #[cfg(not(any(feature = "hyper-util", feature = "reqwest")))]
     {
         let _ = extensions;
         None

@@ -5,11 +5,13 @@ use std::net::SocketAddr;
 /// The `client` of audit lines.
 #[cfg(feature = "reqwest")]
 pub(crate) const REQWEST: &str = "reqwest";
+#[cfg(feature = "hyper-util")]
+pub(crate) const HYPER: &str = "hyper";
 pub(crate) const TOWER: &str = "tower";
 
 /// The place where something is decided.
 #[derive(Clone, Copy, Debug)]
-#[cfg_attr(not(feature = "reqwest"), allow(dead_code, reason = "only clients with their own connections go on"))]
+#[cfg_attr(not(feature = "reqwest"), allow(dead_code, reason = "not every client has every stage"))]
 pub(crate) enum Stage {
     /// A whole request.
     Request,

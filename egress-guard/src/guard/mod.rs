@@ -2,7 +2,7 @@
 
 mod exchange;
 mod line;
-#[cfg(feature = "reqwest")]
+#[cfg(any(feature = "hyper-util", feature = "reqwest"))]
 mod stages;
 
 use std::fmt;
@@ -13,10 +13,14 @@ use http::header::{self, HeaderMap, HeaderName};
 use http::{Method, Version};
 
 pub(crate) use exchange::{Exchange, Outcome};
+#[cfg(feature = "hyper-util")]
+pub(crate) use line::HYPER;
 use line::Line;
 #[cfg(feature = "reqwest")]
 pub(crate) use line::REQWEST;
 pub(crate) use line::{Peer, Stage, TOWER};
+#[cfg(any(feature = "hyper-util", feature = "reqwest"))]
+pub(crate) use stages::At;
 
 use crate::audit::{AuditEvent, AuditRecord, AuditSink, Context};
 use crate::decision::{Decision, Reason, Request};
@@ -34,6 +38,7 @@ use crate::policy::{Policy, RuleId};
 /// | `client` | a reqwest builder | every request and redirect, the name, the connection |
 /// | `reqwest` | a reqwest builder, into an ordinary `reqwest::Client` | the name, the connection, every redirect's destination |
 /// | [`layer`](Self::layer) | any tower stack of `http::Request` | every request |
+/// | `connector`, `resolver` | hyper-util's connector and resolver | the connection; the name |
 /// | `lambda_layer` | the Lambda runtime | nothing: it names the invocation in every audit line |
 ///
 /// ```

@@ -20,7 +20,7 @@ use super::super::BoxError;
 use crate::decision::{Reason, Request};
 use crate::denied::Denied;
 use crate::destination::{Destination, Host, Scheme};
-use crate::guard::{Guard, Peer, Stage};
+use crate::guard::{At, Guard, Peer, REQWEST, Stage};
 
 tokio::task_local! {
     /// Set while a guarded connection is made. reqwest may finish a connection in a task of its own; a scope around
@@ -130,7 +130,7 @@ where
 fn refuse_early(guard: &Guard, meant: Option<&Destination>) -> Result<(), Denied> {
     let Some(destination) = meant else { return Ok(()) };
     let request = Request::connection(destination.scheme(), destination.host(), destination.port());
-    guard.judge(Stage::Connection, &request, None, false)
+    guard.judge(At(REQWEST, Stage::Connection), &request, None, false)
 }
 
 /// Judges a connection that stands. Nothing of HTTP has been sent on it; if this fails it is closed.
@@ -145,20 +145,20 @@ fn check(
     connected.get_extras(&mut facts);
     let scheme = if facts.get::<TlsInfo>().is_some() { Scheme::Https } else { Scheme::Http };
     let Some(info) = facts.get::<HttpInfo>() else {
-        return Err(guard.refuse_connection(looked_up.or(meant), Reason::NoPeerAddress));
+        return Err(guard.refuse_unknown(At(REQWEST, Stage::Connection), looked_up.or(meant), Reason::NoPeerAddress));
     };
     let peer = Peer { remote: info.remote_addr(), local: info.local_addr() };
     let literal = Host::Ip(peer.remote.ip());
     let host = looked_up.unwrap_or(&literal);
     let request = Request::connection(scheme, host, peer.remote.port()).peer(peer.remote.ip());
     if connected.is_proxied() {
-        return Err(guard.refuse_connection(Some(host), Reason::ProxiedConnection));
+        return Err(guard.refuse_unknown(At(REQWEST, Stage::Connection), Some(host), Reason::ProxiedConnection));
     }
     // An address that a `networks` rule allows as a literal is not thereby an address of the name.
     if matches!(meant, Some(Host::Name(_))) && looked_up.is_none() {
-        return Err(guard.refuse_connection(meant, Reason::ResolverOverride));
+        return Err(guard.refuse_unknown(At(REQWEST, Stage::Connection), meant, Reason::ResolverOverride));
     }
-    guard.judge(Stage::Connection, &request, Some(peer), true)
+    guard.judge(At(REQWEST, Stage::Connection), &request, Some(peer), true)
 }
 
 /// Where an ordinary client's connection is meant to go, from the `Debug` text of reqwest's private request type:

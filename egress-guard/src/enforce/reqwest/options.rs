@@ -15,7 +15,7 @@ use super::redirect::builder_default_headers;
 use super::resolver::{GuardedResolver, SystemResolver};
 use crate::decision::Request;
 use crate::destination::Destination;
-use crate::guard::{Guard, Stage, header_denied_in_any_request};
+use crate::guard::{At, Guard, REQWEST, Stage, header_denied_in_any_request};
 
 /// A [`reqwest::ClientBuilder`](::reqwest::ClientBuilder), with what the guard must be told because a builder cannot
 /// be asked.
@@ -162,10 +162,35 @@ impl Guard {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn reqwest(&self, options: impl Into<ClientOptions>) -> Result<::reqwest::Client, ClientError> {
-        let ClientOptions { builder, resolver, max_redirects, default_headers } = options.into();
+        Ok(self.ordinary(options.into())?.build()?)
+    }
+
+    /// An ordinary [`reqwest::blocking::Client`](::reqwest::blocking::Client) that reaches only allowed destinations:
+    /// what [`reqwest`](Self::reqwest) gives, for code without an executor.
+    ///
+    /// Its requests run on a thread of reqwest's, so their audit lines name the invocation only where the process
+    /// handles one at a time.
+    ///
+    /// # Errors
+    ///
+    /// As [`client`](Self::client).
+    ///
+    /// # Panics
+    ///
+    /// As [`client`](Self::client), and within an asynchronous task.
+    #[cfg(feature = "blocking")]
+    pub fn reqwest_blocking(
+        &self,
+        options: impl Into<ClientOptions>,
+    ) -> Result<::reqwest::blocking::Client, ClientError> {
+        Ok(::reqwest::blocking::ClientBuilder::from(self.ordinary(options.into())?).build()?)
+    }
+
+    fn ordinary(&self, options: ClientOptions) -> Result<ClientBuilder, BuilderRefused> {
+        let ClientOptions { builder, resolver, max_redirects, default_headers } = options;
         let builder = builder.default_headers(default_headers);
         acceptable_headers(&builder)?;
-        Ok(self.hooked(builder, resolver, self.redirect_policy(max_redirects)).build()?)
+        Ok(self.hooked(builder, resolver, self.redirect_policy(max_redirects)))
     }
 
     /// Every hook at once. A builder that has them is built at once and never handed out: each could be undone.
@@ -193,8 +218,8 @@ impl Guard {
                 return attempt.error(TooManyRedirects(max_redirects));
             }
             let allowed = match Destination::from_url(attempt.url()) {
-                Ok(destination) => guard.judge(Stage::Redirect, &Request::to(&destination), None, true),
-                Err(error) => Err(guard.refuse_unread(Stage::Redirect, &error)),
+                Ok(destination) => guard.judge(At(REQWEST, Stage::Redirect), &Request::to(&destination), None, true),
+                Err(error) => Err(guard.refuse_unread(At(REQWEST, Stage::Redirect), &error)),
             };
             match allowed {
                 Ok(()) => attempt.follow(),

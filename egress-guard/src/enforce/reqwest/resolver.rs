@@ -1,6 +1,6 @@
 //! The resolver: which names are looked up, and which of their addresses may be dialled.
 
-use std::net::{IpAddr, SocketAddr};
+use std::net::SocketAddr;
 use std::sync::Arc;
 
 use ::reqwest::dns::{Addrs, Name, Resolve, Resolving};
@@ -9,10 +9,10 @@ use tower_service::Service;
 
 use super::super::BoxError;
 use super::connector::Connecting;
-use crate::decision::{Decision, Reason, Request};
+use crate::decision::{Reason, Request};
 use crate::denied::Denied;
 use crate::destination::Host;
-use crate::guard::{Guard, Stage};
+use crate::guard::{At, Guard, REQWEST, Stage};
 
 /// Looks up only names that some rule allows, and hands on only addresses that the rule opens. What is handed on is
 /// what is dialled, so an answer that changes between check and use (DNS rebinding) changes nothing.
@@ -27,12 +27,13 @@ impl GuardedResolver {
     }
 
     fn begin(&self, name: &Name) -> Result<(Host, Connecting), Denied> {
-        let host: Host = name.as_str().parse().map_err(|error| self.guard.refuse_unread(Stage::Name, &error))?;
+        let host: Host =
+            name.as_str().parse().map_err(|error| self.guard.refuse_unread(At(REQWEST, Stage::Name), &error))?;
         // A look-up that no guarded connection asked for comes from a connector that the guard does not see.
         let Some(connecting) = Connecting::current() else {
-            return Err(self.guard.refuse(Stage::Name, &Request::name(&host), Reason::UnsupportedVersion));
+            return Err(self.guard.refuse(At(REQWEST, Stage::Name), &Request::name(&host), Reason::UnsupportedVersion));
         };
-        self.guard.judge(Stage::Name, &connecting.request(&host), None, false)?;
+        self.guard.judge(At(REQWEST, Stage::Name), &connecting.request(&host), None, false)?;
         connecting.note_name(&host);
         Ok((host, connecting))
     }
@@ -47,18 +48,11 @@ impl Resolve for GuardedResolver {
         let answer = self.inner.resolve(name);
         let guard = self.guard.clone();
         Box::pin(async move {
-            let answer: Vec<IpAddr> = answer.await?.map(|address| address.ip()).collect();
-            let request = |ip: &IpAddr| connecting.request(&host).peer(*ip);
-            let is_allowed = |ip: &IpAddr| matches!(guard.policy().decide(&request(ip)), Decision::Allow { .. });
-            // One line for an answer, however many addresses of it are left out.
-            let left_out = answer.iter().find(|ip| !is_allowed(ip));
-            let denied = left_out.and_then(|ip| guard.judge(Stage::Name, &request(ip), None, false).err());
-            let allowed: Vec<IpAddr> = answer.into_iter().filter(is_allowed).collect();
-            match denied {
-                Some(denied) if allowed.is_empty() => Err(denied.into()),
-                // Port 0 stands for the URL's port; another would be dialled in its place.
-                _ => Ok(Box::new(allowed.into_iter().map(|ip| SocketAddr::new(ip, 0))) as Addrs),
-            }
+            let answer = answer.await?.map(|address| address.ip());
+            let at = At(REQWEST, Stage::Name);
+            let allowed = guard.allowed_addresses(at, &connecting.request(&host), answer)?;
+            // Port 0 stands for the URL's port; another would be dialled in its place.
+            Ok(Box::new(allowed.into_iter().map(|ip| SocketAddr::new(ip, 0))) as Addrs)
         })
     }
 }

@@ -1,0 +1,177 @@
+//! hyper-util: the connector and the resolver of a client, and so of tonic's channel.
+
+use std::fmt;
+use std::net::SocketAddr;
+use std::pin::Pin;
+use std::task::{Context, Poll};
+
+use http::Uri;
+use hyper_util::client::legacy::connect::dns::Name;
+use hyper_util::client::legacy::connect::{Connection, HttpInfo};
+use tower_service::Service;
+
+use super::BoxError;
+use crate::decision::{Reason, Request};
+use crate::denied::Denied;
+use crate::destination::{Destination, Host};
+use crate::guard::{At, Guard, HYPER, Peer, Stage};
+
+const CONNECTION: At = At(HYPER, Stage::Connection);
+const NAME: At = At(HYPER, Stage::Name);
+
+impl Guard {
+    /// A connector that connects only to allowed destinations, for hyper-util's client and for tonic.
+    ///
+    /// It judges scheme, host and port before anything is sent, and the address really connected to before anything of
+    /// HTTP is. Put it outermost, around TLS. It sees no requests: add [`layer`](Self::layer) above the client. A name
+    /// is looked up by the connector inside, so give that one [`resolver`](Self::resolver), or a name's answer is
+    /// connected to before it is judged.
+    ///
+    /// Denied connections are errors of the client, in whose chain [`denied`](crate::denied()) finds the denial.
+    ///
+    /// ```
+    /// use egress_guard::{Guard, MemorySink, Policy};
+    /// use http_body_util::Empty;
+    /// use hyper_util::client::legacy::Client;
+    /// use hyper_util::client::legacy::connect::HttpConnector;
+    /// use hyper_util::client::legacy::connect::dns::GaiResolver;
+    /// use hyper_util::rt::TokioExecutor;
+    /// use tower::ServiceBuilder;
+    ///
+    /// let guard = Guard::new(Policy::builder("orders").build()?, MemorySink::new());
+    /// let connector = guard.connector(HttpConnector::new_with_resolver(guard.resolver(GaiResolver::new())));
+    /// let client: Client<_, Empty<&[u8]>> = Client::builder(TokioExecutor::new()).build(connector);
+    /// let http = ServiceBuilder::new().layer(guard.layer()).service(client);
+    /// # Ok::<(), egress_guard::PolicyError>(())
+    /// ```
+    pub fn connector<C>(&self, inner: C) -> GuardedConnector<C> {
+        GuardedConnector { guard: self.clone(), inner }
+    }
+
+    /// A resolver that looks up only names that some rule allows, and hands on only addresses that the rule opens; for
+    /// hyper-util's `HttpConnector`, inside of [`connector`](Self::connector).
+    pub fn resolver<R>(&self, inner: R) -> GuardedResolver<R> {
+        GuardedResolver { guard: self.clone(), inner }
+    }
+}
+
+/// A connector that connects only to allowed destinations; made by [`Guard::connector`].
+#[derive(Clone)]
+pub struct GuardedConnector<C> {
+    guard: Guard,
+    inner: C,
+}
+
+type BoxFuture<T> = Pin<Box<dyn Future<Output = Result<T, BoxError>> + Send>>;
+
+impl<C> Service<Uri> for GuardedConnector<C>
+where
+    C: Service<Uri>,
+    C::Response: Connection + Send,
+    C::Error: Into<BoxError>,
+    C::Future: Send + 'static,
+{
+    type Response = C::Response;
+    type Error = BoxError;
+    type Future = BoxFuture<C::Response>;
+
+    fn poll_ready(&mut self, context: &mut Context<'_>) -> Poll<Result<(), BoxError>> {
+        self.inner.poll_ready(context).map_err(Into::into)
+    }
+
+    fn call(&mut self, uri: Uri) -> Self::Future {
+        let destination = match begin(&self.guard, &uri) {
+            Ok(destination) => destination,
+            Err(denied) => return Box::pin(async { Err(denied.into()) }),
+        };
+        let connection = self.inner.call(uri);
+        let guard = self.guard.clone();
+        Box::pin(async move {
+            let connection = connection.await.map_err(Into::into)?;
+            check(&guard, &destination, &connection)?;
+            Ok(connection)
+        })
+    }
+}
+
+fn begin(guard: &Guard, uri: &Uri) -> Result<Destination, Denied> {
+    let destination = Destination::from_uri(uri).map_err(|error| guard.refuse_unread(CONNECTION, &error))?;
+    guard.judge(CONNECTION, &request(&destination), None, false)?;
+    Ok(destination)
+}
+
+fn check(guard: &Guard, destination: &Destination, connection: &impl Connection) -> Result<(), Denied> {
+    let connected = connection.connected();
+    let mut facts = http::Extensions::new();
+    connected.get_extras(&mut facts);
+    let Some(info) = facts.get::<HttpInfo>() else {
+        return Err(guard.refuse_unknown(CONNECTION, Some(destination.host()), Reason::NoPeerAddress));
+    };
+    let peer = Peer { remote: info.remote_addr(), local: info.local_addr() };
+    let goes_elsewhere = peer.remote.port() != destination.port()
+        || matches!(destination.host(), Host::Ip(ip) if ip.to_canonical() != peer.remote.ip().to_canonical());
+    if connected.is_proxied() || goes_elsewhere {
+        let request = request(destination).peer(peer.remote.ip());
+        return Err(guard.refuse(CONNECTION, &request, Reason::ProxiedConnection));
+    }
+    guard.judge(CONNECTION, &request(destination).peer(peer.remote.ip()), Some(peer), true)
+}
+
+fn request(destination: &Destination) -> Request<'_> {
+    Request::connection(destination.scheme(), destination.host(), destination.port())
+}
+
+/// A resolver that looks up only allowed names; made by [`Guard::resolver`].
+#[derive(Clone)]
+pub struct GuardedResolver<R> {
+    guard: Guard,
+    inner: R,
+}
+
+impl<R> Service<Name> for GuardedResolver<R>
+where
+    R: Service<Name>,
+    R::Response: Iterator<Item = SocketAddr>,
+    R::Error: Into<BoxError>,
+    R::Future: Send + 'static,
+{
+    type Response = std::vec::IntoIter<SocketAddr>;
+    type Error = BoxError;
+    type Future = BoxFuture<Self::Response>;
+
+    fn poll_ready(&mut self, context: &mut Context<'_>) -> Poll<Result<(), BoxError>> {
+        self.inner.poll_ready(context).map_err(Into::into)
+    }
+
+    fn call(&mut self, name: Name) -> Self::Future {
+        let host = match name.as_str().parse::<Host>() {
+            Ok(host) => host,
+            Err(error) => {
+                let denied = self.guard.refuse_unread(NAME, &error);
+                return Box::pin(async { Err(denied.into()) });
+            }
+        };
+        if let Err(denied) = self.guard.judge(NAME, &Request::name(&host), None, false) {
+            return Box::pin(async { Err(denied.into()) });
+        }
+        let answer = self.inner.call(name);
+        let guard = self.guard.clone();
+        Box::pin(async move {
+            let answer = answer.await.map_err(Into::into)?.map(|address| address.ip());
+            let allowed = guard.allowed_addresses(NAME, &Request::name(&host), answer)?;
+            Ok(allowed.into_iter().map(|ip| SocketAddr::new(ip, 0)).collect::<Vec<_>>().into_iter())
+        })
+    }
+}
+
+impl<C> fmt::Debug for GuardedConnector<C> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("GuardedConnector").field("guard", &self.guard).finish_non_exhaustive()
+    }
+}
+
+impl<R> fmt::Debug for GuardedResolver<R> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("GuardedResolver").field("guard", &self.guard).finish_non_exhaustive()
+    }
+}
