@@ -1,17 +1,27 @@
 //! Known ways around an allowlist, each as real traffic against real servers.
 //!
-//! Every attack is run three times: by an unguarded client, where it must reach its goal, or the row could not fail;
-//! by `guard.client`; and by `guard.reqwest`, where it must be stopped too or is named in its documentation as open.
-//! What counts is what the servers saw.
+//! Every attack is run by an unguarded client, where it must reach its goal, or the row could not fail; and by every
+//! kind of guarded client, where it must be stopped or is named in the documentation as open. What counts is what the
+//! servers saw. `cargo test -p egress-guard-tests --test bypass -- --nocapture` prints the table that
+//! `docs/bypass.md` shows.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, reason = "a test")]
 
-use egress_guard::{ClientOptions, Guard, Policy, Rule};
+use std::error::Error;
+use std::time::Duration;
+
+use bytes::Bytes;
+use egress_guard::{ClientOptions, Denied as Denial, Guard, Policy, Rule, denied};
 use egress_guard_tests::{Names, Proxy, Server, ValidatedAudit};
 use http::header::{AUTHORIZATION, HOST, HeaderValue, UPGRADE};
 use http::{HeaderMap, Method};
+use http_body_util::Full;
+use hyper_util::client::legacy::connect::HttpConnector;
+use hyper_util::rt::TokioExecutor;
 use reqwest::{ClientBuilder, Request};
 use tempfile::TempDir;
+use tower::{Service, ServiceBuilder, ServiceExt};
+use tower_http::follow_redirect::FollowRedirectLayer;
 
 /// An allowed server, one that plays the forbidden place, and everything that could lead from one to the other.
 struct World {
@@ -36,7 +46,9 @@ impl World {
         let names = Names::new()
             .with("allowed.test", &["127.0.0.1"])
             .with("other.test", &["127.0.0.1"])
+            .with("ported.test", &["127.0.0.1"])
             .with("evil.test", &["127.0.0.2"])
+            .with("localhost", &["127.0.0.2"])
             .with("private.test", &["127.0.0.2"])
             .with("mixed.test", &["127.0.0.2", "127.0.0.1"])
             .with("rebind.test", &["127.0.0.1"])
@@ -55,8 +67,8 @@ impl World {
         }
     }
 
-    /// Every port is allowed, so that a port never is what stops an attack.
-    fn policy() -> Policy {
+    /// Every port is allowed, so that a port is what stops an attack in one row alone.
+    fn policy(&self) -> Policy {
         let names = ["allowed.test", "other.test", "private.test", "mixed.test", "rebind.test"];
         let partner = Rule::new("partner")
             .hosts(names)
@@ -71,7 +83,9 @@ impl World {
             Rule::new("no-plain-http-on-secure").hosts(["allowed.test"]).schemes(["http"]).paths(["/ok/downgraded"]);
         let health =
             Rule::new("health").networks(["127.0.0.4/32"]).schemes(["http"]).port_range(1..=65535).paths(["/health"]);
-        Policy::builder("bypass").allow(partner).allow(health).deny(no_post).deny(plain).build().unwrap()
+        let ported = Rule::new("ported").hosts(["ported.test"]).schemes(["http"]).port(self.allowed.port());
+        let ported = ported.addresses(["127.0.0.1/32"]);
+        Policy::builder("bypass").allow(partner).allow(ported).allow(health).deny(no_post).deny(plain).build().unwrap()
     }
 
     fn allowed(&self, path: &str) -> String {
@@ -97,6 +111,7 @@ fn with_header(mut request: Request, name: http::HeaderName, value: &str) -> Req
 }
 
 /// What a guarded client must do about an attack.
+#[derive(Clone, Copy)]
 enum Expected {
     /// Deny it, for this reason.
     Denied(&'static str),
@@ -106,11 +121,15 @@ enum Expected {
     Open,
     /// Refuse to make a client of such a builder.
     Refused,
+    /// Stop it, one way or the other.
+    Stopped,
+    /// The attack needs what this client does not have.
+    NotApplicable,
 }
-use Expected::{Denied, Disarmed, Open, Refused};
+use Expected::{Denied, Disarmed, NotApplicable, Open, Refused, Stopped};
 
 /// What came of an attack.
-struct Result {
+struct Outcome {
     reached: bool,
     refused: bool,
     audit: ValidatedAudit,
@@ -123,73 +142,66 @@ struct Attack {
     reached: fn(&World) -> bool,
 }
 
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq)]
 enum Kind {
     Unguarded,
     Client,
     Reqwest,
+    Blocking,
+    UnguardedHyper,
+    Hyper,
 }
 
 impl Attack {
     /// Runs the attack in a new world.
-    async fn run(&self, kind: Kind) -> Result {
+    async fn run(&self, kind: Kind) -> Outcome {
         let world = World::new().await;
         let audit = ValidatedAudit::new();
-        let guard = Guard::new(World::policy(), audit.clone());
+        let guard = Guard::new(world.policy(), audit.clone());
         let base = reqwest::Client::builder()
             .add_root_certificate(world.secure.ca())
             .pool_max_idle_per_host(0)
-            .timeout(std::time::Duration::from_secs(10));
+            .timeout(Duration::from_secs(10));
         let builder = (self.builder)(&world, base);
-        let options = |builder| ClientOptions::from(builder).resolver(world.names.clone());
-        match kind {
+        let requests = (self.requests)(&world);
+        let done = match kind {
             Kind::Unguarded => {
                 let client = builder.dns_resolver(world.names.clone()).build().unwrap();
-                for request in (self.requests)(&world) {
+                for request in requests {
                     let _ = client.execute(request).await;
                 }
+                Ok(())
             }
-            Kind::Client => {
-                let client = match guard.client(options(builder)) {
-                    Ok(client) => client,
-                    Err(error) if error.is_builder() => return Result { reached: false, refused: true, audit },
-                    Err(error) => panic!("{error}"),
-                };
-                for request in (self.requests)(&world) {
-                    if let Err(error) = client.execute(request).await {
-                        assert!(error.denied().is_some(), "only a denial may stop an attack: {error:?}");
-                    }
-                }
+            Kind::Client => send_all(guard.client(options(builder, &world)), requests).await,
+            Kind::Reqwest => send_all(guard.reqwest(options(builder, &world)), requests).await,
+            Kind::Blocking => {
+                let (guard, options) = (guard.clone(), options(builder, &world));
+                let send = move || send_all_blocking(guard.reqwest_blocking(options), requests);
+                tokio::task::spawn_blocking(send).await.unwrap()
             }
-            Kind::Reqwest => {
-                let client = match guard.reqwest(options(builder)) {
-                    Ok(client) => client,
-                    Err(error) if error.is_builder() => return Result { reached: false, refused: true, audit },
-                    Err(error) => panic!("{error}"),
-                };
-                for request in (self.requests)(&world) {
-                    if let Err(error) = client.execute(request).await {
-                        let stopped = egress_guard::denied(&error).is_some() || error.is_timeout();
-                        assert!(stopped, "only a denial may stop an attack: {error:?}");
-                    }
-                }
+            Kind::UnguardedHyper | Kind::Hyper => {
+                send_all_by_hyper(&world, (kind == Kind::Hyper).then_some(&guard), requests).await;
+                Ok(())
             }
-        }
+        };
         let served = [&world.allowed, &world.other, &world.secure, &world.forbidden, &world.literal, &world.socket];
         let seen: usize = served.iter().map(|server| server.seen().len()).sum();
         let allowed = audit.of_type("decision").iter().filter(|line| line["action"] == "allowed").count();
-        if !matches!(kind, Kind::Unguarded) {
+        if !matches!(kind, Kind::Unguarded | Kind::UnguardedHyper) {
             assert!(seen == 0 || allowed > 0, "a server saw a request that no line explains");
         }
-        Result { reached: (self.reached)(&world), refused: false, audit }
+        Outcome { reached: (self.reached)(&world), refused: done.is_err(), audit }
     }
 
     async fn check(&self, kind: Kind, expected: Expected) {
-        let Result { reached, refused, audit } = self.run(kind).await;
+        if matches!(expected, NotApplicable) {
+            return;
+        }
+        let Outcome { reached, refused, audit } = self.run(kind).await;
         let denials = audit.denials();
         assert_eq!(refused, matches!(expected, Refused), "{kind:?}");
         match expected {
-            Refused => {}
+            NotApplicable | Refused => {}
             Denied(reason) => {
                 assert!(!reached, "the attack reached its goal past {kind:?}; denials: {denials:?}");
                 assert!(denials.iter().any(|denial| denial == reason), "{reason} is not among {denials:?}");
@@ -198,12 +210,109 @@ impl Attack {
                 assert!(!reached, "the attack reached its goal past {kind:?}");
                 assert!(denials.is_empty(), "what can be disarmed need not be denied: {denials:?}");
             }
+            Stopped => assert!(!reached, "the attack reached its goal past {kind:?}; denials: {denials:?}"),
             Open => assert!(reached, "{kind:?} is documented as open to this, and is not"),
         }
     }
 }
 
-/// For each attack a module with three tests.
+fn options(builder: ClientBuilder, world: &World) -> ClientOptions {
+    ClientOptions::from(builder).resolver(world.names.clone())
+}
+
+/// A builder that is refused.
+struct BuilderRefused;
+
+fn made<C>(client: Result<C, egress_guard::ClientError>) -> Result<C, BuilderRefused> {
+    client.map_err(|error| {
+        assert!(error.is_builder(), "{error}");
+        BuilderRefused
+    })
+}
+
+/// Only a denial may stop an attack, or a server that waits for what never comes.
+fn assert_stopped(denial: Option<&Denial>, timed_out: bool, error: &dyn Error) {
+    assert!(denial.is_some() || timed_out, "neither sent nor denied: {error:?}");
+}
+
+async fn send_all<C>(client: Result<C, egress_guard::ClientError>, requests: Vec<Request>) -> Result<(), BuilderRefused>
+where
+    C: Service<Request>,
+    C::Error: Error + 'static,
+{
+    let mut client = made(client)?;
+    for request in requests {
+        if let Err(error) = client.ready().await.unwrap_or_else(|error| panic!("{error}")).call(request).await {
+            let reqwest = (&error as &dyn std::any::Any).downcast_ref::<reqwest::Error>();
+            assert_stopped(denied(&error), reqwest.is_some_and(reqwest::Error::is_timeout), &error);
+        }
+    }
+    Ok(())
+}
+
+fn send_all_blocking(
+    client: Result<reqwest::blocking::Client, egress_guard::ClientError>,
+    requests: Vec<Request>,
+) -> Result<(), BuilderRefused> {
+    let client = made(client)?;
+    for request in requests {
+        let mut blocking = reqwest::blocking::Request::new(request.method().clone(), request.url().clone());
+        *blocking.headers_mut() = request.headers().clone();
+        if let Err(error) = client.execute(blocking) {
+            assert_stopped(denied(&error), error.is_timeout(), &error);
+        }
+    }
+    Ok(())
+}
+
+/// A tower stack over hyper-util, as its users build it: redirects above the guard, TLS within its connector.
+async fn send_all_by_hyper(world: &World, guard: Option<&Guard>, requests: Vec<Request>) {
+    let client = || {
+        let mut builder = hyper_util::client::legacy::Client::builder(TokioExecutor::new());
+        builder.pool_max_idle_per_host(0);
+        builder
+    };
+    let redirects = ServiceBuilder::new().layer(FollowRedirectLayer::new());
+    for request in requests {
+        let mut uri = http::Request::builder().method(request.method()).uri(request.url().as_str());
+        *uri.headers_mut().unwrap() = request.headers().clone();
+        let Ok(request) = uri.body(Full::<Bytes>::default()) else { continue };
+        let patience = Duration::from_millis(500);
+        match guard {
+            None => {
+                let mut http = HttpConnector::new_with_resolver(world.names.clone());
+                http.enforce_http(false);
+                let client = client().build::<_, Full<Bytes>>(https(world, http));
+                let _ = tokio::time::timeout(patience, redirects.clone().service(client).oneshot(request)).await;
+            }
+            Some(guard) => {
+                let mut http = HttpConnector::new_with_resolver(guard.resolver(world.names.clone()));
+                http.enforce_http(false);
+                let client = client().build::<_, Full<Bytes>>(guard.connector(https(world, http)));
+                let stack = redirects.clone().layer(guard.layer()).service(client);
+                if let Ok(Err(error)) = tokio::time::timeout(patience, stack.oneshot(request)).await {
+                    assert!(denied(&*error).is_some(), "neither sent nor denied: {error:?}");
+                }
+            }
+        }
+    }
+}
+
+fn https<R>(world: &World, http: HttpConnector<R>) -> hyper_rustls::HttpsConnector<HttpConnector<R>> {
+    let builder = hyper_rustls::HttpsConnectorBuilder::new().with_tls_config(world.secure.trusting());
+    builder.https_or_http().enable_all_versions().wrap_connector(http)
+}
+
+/// A row: its name, its attack, and what each guarded client must do.
+struct Row {
+    name: &'static str,
+    attack: Attack,
+    client: Expected,
+    reqwest: Expected,
+    hyper: Expected,
+}
+
+/// For each attack a module with a test for each kind of client, and all of them as rows of the table.
 macro_rules! attacks {
     ($($(#[$doc:meta])* $name:ident {
         $(builder: $builder:expr,)?
@@ -211,33 +320,88 @@ macro_rules! attacks {
         reached: $reached:expr,
         client: $client:expr,
         reqwest: $reqwest:expr,
-    })*) => {$(
-        mod $name {
+        $(hyper: $hyper:expr,)?
+    })*) => {
+        $(mod $name {
             use super::*;
 
-            fn attack() -> Attack {
+            pub(super) fn row() -> Row {
                 #[allow(unused_mut, unused_assignments, reason = "most attacks leave the builder alone")]
                 let mut builder: fn(&World, ClientBuilder) -> ClientBuilder = |_, builder| builder;
-                $(builder = $builder;)?
-                Attack { builder, requests: $requests, reached: $reached }
+                #[allow(unused_mut, unused_assignments, reason = "most are stopped by the stack")]
+                let mut hyper = Stopped;
+                // hyper has no builder that could bring anything along.
+                $(builder = $builder; hyper = NotApplicable;)?
+                $(hyper = $hyper;)?
+                let attack = Attack { builder, requests: $requests, reached: $reached };
+                Row { name: stringify!($name), attack, client: $client, reqwest: $reqwest, hyper }
             }
 
             #[tokio::test]
             async fn reaches_its_goal_unguarded() {
-                assert!(attack().run(Kind::Unguarded).await.reached, "the attack proves nothing: it fails without a guard too");
+                let reached = row().attack.run(Kind::Unguarded).await.reached;
+                assert!(reached, "the attack proves nothing: it fails without a guard too");
             }
 
             #[tokio::test]
             async fn is_stopped_by_the_client() {
-                attack().check(Kind::Client, $client).await;
+                row().attack.check(Kind::Client, row().client).await;
             }
 
             #[tokio::test]
             async fn is_stopped_by_plain_reqwest_or_documented() {
-                attack().check(Kind::Reqwest, $reqwest).await;
+                row().attack.check(Kind::Reqwest, row().reqwest).await;
             }
+
+            #[tokio::test]
+            async fn is_stopped_by_blocking_reqwest_or_documented() {
+                row().attack.check(Kind::Blocking, row().reqwest).await;
+            }
+
+            #[tokio::test]
+            async fn is_stopped_by_the_hyper_stack_or_documented() {
+                row().attack.check(Kind::Hyper, row().hyper).await;
+            }
+        })*
+
+        fn rows() -> Vec<Row> {
+            vec![$($name::row()),*]
         }
-    )*};
+    };
+}
+
+/// The table of `docs/bypass.md`, made anew: what an unguarded client lets through, and what the guarded ones do.
+#[tokio::test]
+async fn the_table_is_as_documented() {
+    let mut table = "| attack | unguarded | `client` | `reqwest` | `reqwest_blocking` | hyper stack |\n".to_owned();
+    table += "|---|---|---|---|---|---|\n";
+    for Row { name, attack, client, reqwest, hyper } in rows() {
+        let unguarded = if attack.run(Kind::Unguarded).await.reached { "reached" } else { "stopped" };
+        let mut cells = vec![name.replace('_', " "), unguarded.to_owned()];
+        let kinds = [(Kind::Client, client), (Kind::Reqwest, reqwest), (Kind::Blocking, reqwest), (Kind::Hyper, hyper)];
+        for (kind, expected) in kinds {
+            cells.push(match expected {
+                NotApplicable => "-".to_owned(),
+                // The stack may lack what the attack needs even unguarded.
+                _ if kind == Kind::Hyper && !attack.run(Kind::UnguardedHyper).await.reached => "-".to_owned(),
+                _ => describe(&attack.run(kind).await),
+            });
+        }
+        table += &format!("| {} |\n", cells.join(" | "));
+    }
+    println!("{table}");
+    let page = include_str!("../docs/bypass.md");
+    assert!(page.contains(&table), "docs/bypass.md does not show this table:\n{table}");
+}
+
+fn describe(outcome: &Outcome) -> String {
+    let Outcome { reached, refused, audit } = outcome;
+    match (refused, reached, audit.denials().first()) {
+        (true, ..) => "builder refused".to_owned(),
+        (_, true, _) => "**open**".to_owned(),
+        (_, false, Some(reason)) => reason.clone(),
+        (_, false, None) => "disarmed".to_owned(),
+    }
 }
 
 fn forbidden_was_reached(world: &World) -> bool {
@@ -258,6 +422,79 @@ attacks! {
         reached: forbidden_was_reached,
         client: Denied("host-not-allowed"),
         reqwest: Denied("host-not-allowed"),
+    }
+
+    url_with_the_allowed_host_as_user {
+        requests: |world| vec![get(&world.at_forbidden("allowed.test@evil.test"))],
+        reached: forbidden_was_reached,
+        client: Denied("user-info"),
+        reqwest: Denied("host-not-allowed"),
+    }
+    url_with_a_backslash_before_the_at_sign {
+        requests: |world| vec![get(&format!("http://evil.test:{}\\@allowed.test/ok/x", world.forbidden.port()))],
+        reached: forbidden_was_reached,
+        client: Denied("host-not-allowed"),
+        reqwest: Denied("host-not-allowed"),
+    }
+    url_with_the_allowed_host_in_the_fragment {
+        requests: |world| vec![get(&format!("http://evil.test:{}#.allowed.test/ok/x", world.forbidden.port()))],
+        reached: forbidden_was_reached,
+        client: Denied("host-not-allowed"),
+        reqwest: Denied("host-not-allowed"),
+    }
+    url_with_too_many_slashes {
+        requests: |world| vec![get(&world.at_forbidden("evil.test").replace("//", "////"))],
+        reached: forbidden_was_reached,
+        client: Denied("host-not-allowed"),
+        reqwest: Denied("host-not-allowed"),
+    }
+    url_without_slashes {
+        requests: |world| vec![get(&world.at_forbidden("evil.test").replace("//", ""))],
+        reached: forbidden_was_reached,
+        client: Denied("host-not-allowed"),
+        reqwest: Denied("host-not-allowed"),
+    }
+    url_with_tab_and_newline_in_the_host {
+        requests: |world| vec![get(&world.at_forbidden("ev\til.te\nst"))],
+        reached: forbidden_was_reached,
+        client: Denied("host-not-allowed"),
+        reqwest: Denied("host-not-allowed"),
+    }
+    url_with_a_percent_encoded_host {
+        requests: |world| vec![get(&world.at_forbidden("%65vil.test"))],
+        reached: forbidden_was_reached,
+        client: Denied("host-not-allowed"),
+        reqwest: Denied("host-not-allowed"),
+    }
+    url_with_a_full_width_host {
+        requests: |world| vec![get(&world.at_forbidden("\u{ff45}vil.test"))],
+        reached: forbidden_was_reached,
+        client: Denied("host-not-allowed"),
+        reqwest: Denied("host-not-allowed"),
+    }
+    url_with_a_soft_hyphen_in_the_host {
+        requests: |world| vec![get(&world.at_forbidden("ev\u{ad}il.test"))],
+        reached: forbidden_was_reached,
+        client: Denied("host-not-allowed"),
+        reqwest: Denied("host-not-allowed"),
+    }
+    url_in_upper_case_with_a_trailing_dot {
+        requests: |world| vec![get(&world.at_forbidden("EVIL.TEST."))],
+        reached: forbidden_was_reached,
+        client: Denied("host-not-allowed"),
+        reqwest: Denied("host-not-allowed"),
+    }
+    localhost_by_name {
+        requests: |world| vec![get(&world.at_forbidden("localhost"))],
+        reached: forbidden_was_reached,
+        client: Denied("host-not-allowed"),
+        reqwest: Denied("host-not-allowed"),
+    }
+    another_port_of_an_allowed_host {
+        requests: |world| vec![get(&format!("http://ported.test:{}/ok/x", world.other.port()))],
+        reached: |world| !world.other.seen().is_empty(),
+        client: Denied("port-not-allowed"),
+        reqwest: Denied("port-not-allowed"),
     }
 
     redirect_301_to_another_host {
@@ -369,6 +606,7 @@ attacks! {
         reached: other_saw_secret,
         client: Disarmed,
         reqwest: Open,
+        hyper: Open,
     }
     redirect_that_carries_a_custom_secret_along {
         requests: |world| {
@@ -378,6 +616,7 @@ attacks! {
         reached: other_saw_secret,
         client: Disarmed,
         reqwest: Open,
+        hyper: Open,
     }
     redirect_that_carries_a_secret_of_the_builder_along {
         builder: |_, builder| {
@@ -548,7 +787,7 @@ attacks! {
         reqwest: Refused,
     }
     content_length_that_is_not_the_bodys {
-        builder: |_, builder| builder.timeout(std::time::Duration::from_millis(300)),
+        builder: |_, builder| builder.timeout(Duration::from_millis(300)),
         requests: |world| vec![with_header(get(&world.allowed("/ok/x")), http::header::CONTENT_LENGTH, "33")],
         reached: |world| world.allowed.seen().iter().any(|seen| seen.header("content-length") == Some("33")),
         client: Denied("content-length-header"),
@@ -594,6 +833,18 @@ attacks! {
         },
         reached: |world| world.allowed.seen().iter().any(|seen| seen.method == Method::DELETE),
         client: Denied("method-not-allowed"),
+        reqwest: Open,
+    }
+    path_with_dot_segments {
+        requests: |world| vec![get(&world.allowed("/ok/../admin"))],
+        reached: |world| world.allowed.seen().iter().any(|seen| seen.target == "/admin"),
+        client: Denied("path-not-allowed"),
+        reqwest: Open,
+    }
+    path_with_encoded_dot_segments {
+        requests: |world| vec![get(&world.allowed("/ok/%2e%2e/admin"))],
+        reached: |world| world.allowed.seen().iter().any(|seen| seen.target == "/admin"),
+        client: Denied("path-not-allowed"),
         reqwest: Open,
     }
     path_that_no_rule_lists {

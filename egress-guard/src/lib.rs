@@ -37,8 +37,9 @@
 //!
 //! * [`Policy`] and [`Rule`]: what is allowed. [`Policy::decide`] answers a [`Request`] with a [`Decision`], and is
 //!   pure: no I/O, no clock.
-//! * [`Guard`]: a policy in force. It wraps clients: `client` and `reqwest` (feature `reqwest`),
-//!   [`layer`](Guard::layer) for tower stacks; and `lambda_layer` (feature `lambda`) names the invocation.
+//! * [`Guard`]: a policy in force. It wraps clients: `client` and `reqwest` (feature `reqwest`), `reqwest_blocking`
+//!   (`blocking`), [`layer`](Guard::layer) for tower stacks, `connector` and `resolver` (`hyper-util`) for what lies
+//!   below them; and `lambda_layer` (`lambda`) names the invocation.
 //! * [`AuditSink`]: who hears of it. [`JsonLines`] for CloudWatch, [`MemorySink`] for tests, `TracingSink` (feature
 //!   `tracing`) as a bridge. [`AUDIT_SCHEMA`] describes a line.
 //! * [`Denied`]: the error of a denied request, with a [`Reason`]; [`denied()`] finds it in any chain of errors. A
@@ -46,8 +47,8 @@
 //!
 //! # Features
 //!
-//! `reqwest` and `lambda` are on by default, `tracing` is not. A feature adds API and never changes a decision; with
-//! `reqwest`, audit lines of the tower layer also carry the peer address of hyper's connections. `reqwest` leaves the
+//! `reqwest` and `lambda` are on by default. A feature adds API and never changes a decision; with `reqwest` or
+//! `hyper-util`, audit lines of the tower layer also carry the peer address of hyper's connections. `reqwest` leaves the
 //! choice of TLS library and cryptography to the features of the application's own reqwest dependency, whose defaults
 //! do; without any it panics when a client is built.
 

@@ -18,7 +18,7 @@ impl Guard {
     /// A tower layer that decides every request of the stack below it.
     ///
     /// It sees the request alone: method, URL, headers. The name's addresses and the connection are the client's, and
-    /// are not checked here. Put it innermost, right above the client, so that retries and redirects pass through it.
+    /// are not checked here; for hyper-util's client there are `connector` and `resolver` (feature `hyper-util`). Put it innermost, right above the client, so that retries and redirects pass through it.
     ///
     /// A denied request is an error that holds a [`Denied`]; see [`denied`](crate::denied()).
     ///
