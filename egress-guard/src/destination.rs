@@ -225,6 +225,14 @@ impl HostName {
     pub fn as_str(&self) -> &str {
         &self.0
     }
+
+    /// The name as a resolver should be asked for it: absolute, so that no search list completes it to another. A
+    /// single label is only listed where a search list, or the hosts file, is meant to.
+    #[cfg(any(feature = "hyper-util", feature = "reqwest"))]
+    pub(crate) fn absolute(&self) -> String {
+        let dot = if self.0.contains('.') { "." } else { "" };
+        format!("{}{dot}", self.0)
+    }
 }
 
 impl std::ops::Deref for HostName {

@@ -49,7 +49,8 @@ impl Guard {
     }
 
     /// A resolver that looks up only names that some rule allows, and hands on only addresses that the rule opens; for
-    /// hyper-util's `HttpConnector`, inside of [`connector`](Self::connector).
+    /// hyper-util's `HttpConnector`, inside of [`connector`](Self::connector). The resolver inside is asked for absolute
+    /// names, with a trailing dot.
     pub fn resolver<R>(&self, inner: R) -> GuardedResolver<R> {
         GuardedResolver { guard: self.clone(), inner }
     }
@@ -154,6 +155,10 @@ where
         if let Err(denied) = self.guard.judge(NAME, &Request::name(&host), None, false) {
             return Box::pin(async { Err(denied.into()) });
         }
+        let name = match &host {
+            Host::Name(host) => host.absolute().parse().unwrap_or(name),
+            Host::Ip(_) => name,
+        };
         let answer = self.inner.call(name);
         let guard = self.guard.clone();
         Box::pin(async move {

@@ -47,6 +47,9 @@ impl From<ClientBuilder> for ClientOptions {
 
 impl ClientOptions {
     /// Looks names up with this resolver instead of the system's. Its answers are checked like any other.
+    ///
+    /// It is asked for absolute names, with a trailing dot, so that no search list completes `api.example.com` to
+    /// `api.example.com.corp.example`; only a single label is passed on without.
     pub fn resolver(self, resolver: impl Resolve + 'static) -> Self {
         Self { resolver: Arc::new(resolver), ..self }
     }

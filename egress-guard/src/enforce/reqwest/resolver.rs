@@ -26,6 +26,7 @@ impl GuardedResolver {
         Self { guard, inner }
     }
 
+    /// What is looked up, and for which connection.
     fn begin(&self, name: &Name) -> Result<(Host, Connecting), Denied> {
         let host: Host =
             name.as_str().parse().map_err(|error| self.guard.refuse_unread(At(REQWEST, Stage::Name), &error))?;
@@ -44,6 +45,10 @@ impl Resolve for GuardedResolver {
         let (host, connecting) = match self.begin(&name) {
             Ok(begun) => begun,
             Err(denied) => return Box::pin(async { Err(denied.into()) }),
+        };
+        let name = match &host {
+            Host::Name(host) => host.absolute().parse().unwrap_or(name),
+            Host::Ip(_) => name,
         };
         let answer = self.inner.resolve(name);
         let guard = self.guard.clone();

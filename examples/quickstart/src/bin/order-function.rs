@@ -93,8 +93,10 @@ struct DemonstrationNames(String);
 impl Resolve for DemonstrationNames {
     fn resolve(&self, name: Name) -> Resolving {
         let pairs = self.0.split(',').filter_map(|pair| pair.split_once('='));
-        let addresses: Vec<IpAddr> =
-            pairs.filter(|(known, _)| *known == name.as_str()).filter_map(|(_, ip)| ip.parse().ok()).collect();
+        let addresses: Vec<IpAddr> = pairs
+            .filter(|(known, _)| *known == name.as_str().trim_end_matches('.'))
+            .filter_map(|(_, ip)| ip.parse().ok())
+            .collect();
         let addresses = addresses.into_iter().map(|ip| SocketAddr::new(ip, 0));
         Box::pin(async { Ok(Box::new(addresses) as Addrs) })
     }
