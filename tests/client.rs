@@ -324,6 +324,46 @@ async fn a_request_dropped_half_way_is_recorded_as_cancelled() {
     assert!(outcome["duration_ms"].as_f64() >= Some(200.0));
 }
 
+/// Dropped after every number of polls, and so at every await point that it reaches.
+#[tokio::test]
+async fn wherever_a_request_is_dropped_its_audit_is_complete() {
+    let mut ends = std::collections::BTreeSet::new();
+    for polls in 0..60 {
+        let fixture = Fixture::new().await;
+        let request = async {
+            let response = fixture.http.get(fixture.url("/redirect/302?/bytes?100000")).send().await.unwrap();
+            response.bytes().await.unwrap()
+        };
+        let mut request = Box::pin(request);
+        for _ in 0..polls {
+            let once =
+                std::future::poll_fn(|context| std::task::Poll::Ready(request.as_mut().poll(context).is_ready()));
+            if once.await {
+                break;
+            }
+            tokio::time::sleep(Duration::from_micros(500)).await;
+        }
+        drop(request);
+        let ids =
+            |lines: Vec<Value>| lines.iter().map(|line| line["exchange_id"].as_u64().unwrap()).collect::<Vec<_>>();
+        let outcomes = fixture.audit.of_type("outcome");
+        ends.extend(outcomes.iter().map(|line| line["outcome"].as_str().unwrap().to_owned()));
+        assert_eq!(ids(fixture.audit.decisions_at("request")), ids(outcomes), "after {polls} polls");
+    }
+    for end in ["cancelled", "redirected", "complete"] {
+        assert!(ends.contains(end), "{end} was never seen: {ends:?}");
+    }
+}
+
+#[tokio::test]
+async fn of_two_address_families_the_forbidden_one_is_not_dialled() {
+    let names = Names::new().with("api.test", &["::1", "127.0.0.1"]);
+    let fixture = Fixture::with(|options| options.resolver(names)).await;
+    let response = fixture.http.get(fixture.url("/")).send().await.unwrap();
+    assert_eq!(response.remote_addr(), Some(fixture.server.address()));
+    assert_eq!(fixture.audit.denials(), ["address-not-allowed"]);
+}
+
 #[tokio::test]
 async fn a_request_that_is_never_polled_leaves_no_line() {
     let fixture = Fixture::new().await;

@@ -38,7 +38,7 @@
 //! * [`Policy`] and [`Rule`]: what is allowed. [`Policy::decide`] answers a [`Request`] with a [`Decision`], and is
 //!   pure: no I/O, no clock.
 //! * [`Guard`]: a policy in force. It wraps clients: `client` and `reqwest` (feature `reqwest`), `reqwest_blocking`
-//!   (`blocking`), [`layer`](Guard::layer) for tower stacks, `connector` and `resolver` (`hyper-util`) for what lies
+//!   (`blocking`), `middleware` (`reqwest-middleware`), [`layer`](Guard::layer) for tower stacks, `connector` and `resolver` (`hyper-util`) for what lies
 //!   below them; and `lambda_layer` (`lambda`) names the invocation.
 //! * [`AuditSink`]: who hears of it. [`JsonLines`] for CloudWatch, [`MemorySink`] for tests, `TracingSink` (feature
 //!   `tracing`) as a bridge. [`AUDIT_SCHEMA`] describes a line.
@@ -60,6 +60,8 @@ pub use audit::{InInvocation, in_current_invocation};
 pub use decision::{Decision, Reason, Request};
 pub use denied::{Denied, denied};
 pub use destination::{Destination, Host, HostName, InvalidDestination, Scheme};
+#[cfg(feature = "reqwest-middleware")]
+pub use enforce::GuardMiddleware;
 pub use enforce::{AuditBody, GuardLayer, GuardService, ResponseFuture};
 #[cfg(feature = "reqwest")]
 pub use enforce::{Client, ClientError, ClientOptions, RequestBuilder};

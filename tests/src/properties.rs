@@ -37,11 +37,11 @@ pub fn destination_is_what_clients_dial(text: &str) {
             assert_eq!(uri.path(), destination.path(), "{text:?}");
         }
     }
-    if let Ok(uri) = text.parse::<Uri>() {
-        if let Ok(destination) = Destination::from_uri(&uri) {
-            assert_dials(&uri, &destination, text);
-            assert_eq!(uri.path(), destination.path(), "{text:?}");
-        }
+    if let Ok(uri) = text.parse::<Uri>()
+        && let Ok(destination) = Destination::from_uri(&uri)
+    {
+        assert_dials(&uri, &destination, text);
+        assert_eq!(uri.path(), destination.path(), "{text:?}");
     }
 }
 

@@ -16,6 +16,8 @@ pub use body::AuditBody;
 pub use hyper::{GuardedConnector, GuardedResolver};
 #[cfg(feature = "lambda")]
 pub use lambda::{LambdaFuture, LambdaLayer, LambdaService};
+#[cfg(feature = "reqwest-middleware")]
+pub use reqwest::GuardMiddleware;
 #[cfg(feature = "reqwest")]
 pub use reqwest::{Client, ClientError, ClientOptions, RequestBuilder};
 pub use tower::{GuardLayer, GuardService, ResponseFuture};

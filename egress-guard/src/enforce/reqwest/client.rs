@@ -163,7 +163,7 @@ impl Inner {
 }
 
 /// Sets `Host` to what the URL says, so that a default header of the builder finds the place taken.
-fn pin_host(request: &mut Request) {
+pub(super) fn pin_host(request: &mut Request) {
     let authority = &request.url()[Position::BeforeHost..Position::AfterPort];
     if let Ok(host) = HeaderValue::from_str(authority) {
         request.headers_mut().insert(header::HOST, host);
@@ -171,7 +171,7 @@ fn pin_host(request: &mut Request) {
 }
 
 /// The response with a body that records the outcome.
-fn audited(response: Response, exchange: Exchange) -> Response {
+pub(super) fn audited(response: Response, exchange: Exchange) -> Response {
     let url = response.url().clone();
     let (mut parts, body) = http::Response::<Body>::from(response).into_parts();
     // The extension that `Response::url` reads is private to reqwest; only its builder makes one.

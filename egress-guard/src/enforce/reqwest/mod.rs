@@ -7,6 +7,8 @@
 mod client;
 mod connector;
 mod error;
+#[cfg(feature = "reqwest-middleware")]
+mod middleware;
 mod options;
 mod redirect;
 mod request;
@@ -14,11 +16,15 @@ mod resolver;
 
 pub use client::Client;
 pub use error::ClientError;
+#[cfg(feature = "reqwest-middleware")]
+pub use middleware::GuardMiddleware;
 pub use options::ClientOptions;
 pub use request::RequestBuilder;
 
 // HTTP/3 connects without the connector layer, so nothing would see where to. The `cfg` comes from RUSTFLAGS.
-#[cfg(reqwest_unstable)]
+#[cfg(all(reqwest_unstable, not(feature = "dangerously_reqwest_unstable")))]
 compile_error!(
-    "egress-guard cannot guard reqwest's HTTP/3 connections; remove `--cfg reqwest_unstable` from RUSTFLAGS"
+    "reqwest's HTTP/3 connections pass by egress-guard: an ordinary client would reach any IP address over them. \
+     Remove `--cfg reqwest_unstable` from RUSTFLAGS, or, if no client uses HTTP/3, turn on the feature \
+     `dangerously_reqwest_unstable` of egress-guard"
 );

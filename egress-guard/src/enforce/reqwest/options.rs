@@ -148,7 +148,7 @@ impl Guard {
     ///   `Authorization` again to a foreign host that redirects to itself.
     ///
     /// A denied connection is a connection error to reqwest, so a retry above it may try again; ask
-    /// [`denied`](crate::denied()) first.
+    /// [`denied`](crate::denied()) first, or put `middleware` (feature `reqwest-middleware`) below the retry.
     ///
     /// # Errors
     ///
