@@ -248,3 +248,182 @@ fn real_lists_of_allowed_endpoints() {
         as_expected(is_allowed(policy, text(row, "input").parse()), text(row, "expect"))
     });
 }
+
+// ----- lists of other systems -----
+
+/// What other systems' tests say of their own lists, carried over as far as the languages have the same words. Where the
+/// answer differs, [`why_another_system_differs`] must know why.
+#[test]
+fn lists_of_other_systems() {
+    let mut unexplained = Vec::new();
+    for line in include_str!("data/allowlist_match.jsonl").lines() {
+        let row: Value = serde_json::from_str(line).unwrap();
+        let (policy, refused) = carried_over(&row);
+        let url = as_url(&row);
+        let method = row["method"].as_str().unwrap_or("GET").parse::<Method>().unwrap();
+        let allowed = url.parse::<Destination>().is_ok_and(|destination| {
+            matches!(policy.decide(&Request::new(&method, &destination)), Decision::Allow { .. })
+        });
+        if allowed != (text(&row, "expect") == "match") && why_another_system_differs(&row, allowed, refused).is_none()
+        {
+            unexplained.push(format!("{url} allowed={allowed} refused={refused} {line}"));
+        }
+    }
+    assert!(unexplained.is_empty(), "{} rows:\n{}", unexplained.len(), unexplained.join("\n"));
+}
+
+fn as_url(row: &Value) -> String {
+    let input = text(row, "input");
+    match (text(row, "input_kind"), row["port"].as_u64()) {
+        ("url", _) => input.to_owned(),
+        (_, Some(port)) if port != 0 => format!("http://{}:{port}/", bracketed(input)),
+        ("hostport", _) => format!("http://{input}/"),
+        _ => format!("http://{}/", bracketed(input)),
+    }
+}
+
+fn bracketed(host: &str) -> String {
+    if host.parse::<std::net::Ipv6Addr>().is_ok() { format!("[{host}]") } else { host.to_owned() }
+}
+
+/// The policy that says the same, and whether a part of the list has no place in this language.
+fn carried_over(row: &Value) -> (Policy, bool) {
+    let mut refused = false;
+    let mut policy = Policy::builder("carried-over");
+    let empty = Value::Array(Vec::new());
+    let list = |key: &str| {
+        texts(if row[key].is_array() { &row[key] } else { &empty }).into_iter().map(str::to_owned).collect::<Vec<_>>()
+    };
+    let mut number = 0;
+    for (key, denies) in [("patterns", false), ("global_allow", false), ("deny_patterns", true), ("global_deny", true)]
+    {
+        for pattern in list(key).iter().flat_map(|pattern| split(text(row, "system"), pattern)) {
+            number += 1;
+            let Some(rule) = rule_of(number, &pattern, denies) else {
+                refused = true;
+                continue;
+            };
+            let add = |policy: egress_guard::PolicyBuilder| {
+                if denies { policy.deny(rule.clone()) } else { policy.allow(rule.clone()) }
+            };
+            if add(Policy::builder("alone")).build().is_ok() {
+                policy = add(policy);
+            } else {
+                refused = true;
+            }
+        }
+    }
+    (policy.build().unwrap(), refused)
+}
+
+/// curl's and Go's lists are one text.
+fn split(system: &str, pattern: &str) -> Vec<String> {
+    if system.contains("NO_PROXY") {
+        pattern.split([',', ' ']).filter(|piece| !piece.is_empty()).map(str::to_owned).collect()
+    } else {
+        vec![pattern.to_owned()]
+    }
+}
+
+fn rule_of(number: usize, pattern: &str, denies: bool) -> Option<Rule> {
+    let any_host = |rule: Rule| if denies { rule.hosts(["*"]) } else { rule.dangerously_any_host() };
+    let rule = Rule::new(format!("rule-{number}"));
+    if pattern == "<all>" {
+        return Some(any_port(any_host(rule)));
+    }
+    if pattern.contains('=') {
+        let mut rule = rule;
+        let parts: HashMap<&str, &str> = pattern.split_whitespace().filter_map(|part| part.split_once('=')).collect();
+        rule = match parts.get("domain") {
+            Some(domain) if *domain != "*" => rule.hosts([*domain]),
+            _ => any_host(rule),
+        };
+        if let Some(methods) = parts.get("method").filter(|methods| **methods != "*") {
+            rule = rule.methods(methods.split(','));
+        }
+        if let Some(paths) = parts.get("path") {
+            rule = rule.paths(paths.split(','));
+        }
+        return Some(any_port(rule));
+    }
+    if let Some((scheme, rest)) = pattern.split_once("://") {
+        let (host, path) = rest.split_once('/').map_or((rest, None), |(host, path)| (host, Some(format!("/{path}"))));
+        let rule = rule.hosts([host]).schemes([scheme]).port_range(1..=65535);
+        return Some(match path {
+            Some(path) => rule.paths([path]),
+            None => rule,
+        });
+    }
+    let (host, port) = match pattern.rsplit_once(':') {
+        Some((host, port)) if !host.contains(':') || host.ends_with(']') => (host, Some(port.parse::<u16>().ok()?)),
+        _ => (pattern, None),
+    };
+    let bare = host.trim_matches(['[', ']']);
+    let network = bare.parse::<ipnet::IpNet>().or_else(|_| bare.parse::<IpAddr>().map(ipnet::IpNet::from));
+    let rule = match network {
+        Ok(network) => rule.networks([network.trunc().to_string()]),
+        Err(_) => rule.hosts([host]),
+    };
+    let rule = rule.schemes(["http", "https"]);
+    Some(match port {
+        Some(port) => rule.port(port),
+        None => rule.port_range(1..=65535),
+    })
+}
+
+/// The differences in meaning between these systems and this one, in one place.
+fn why_another_system_differs(row: &Value, allowed: bool, refused: bool) -> Option<&'static str> {
+    let (system, input) = (text(row, "system"), text(row, "input"));
+    let destination = as_url(row).parse::<Destination>();
+    let is_ip = destination.as_ref().is_ok_and(|destination| matches!(destination.host(), Host::Ip(_)));
+    let patterns = texts(&row["patterns"]);
+    let any = |found: &dyn Fn(&str) -> bool| patterns.iter().any(|pattern| found(pattern));
+    if !allowed && destination.is_err() {
+        return Some("what was asked is no http or https destination here");
+    }
+    if !allowed && refused {
+        return Some("a pattern has no place in this language, and what is refused matches nothing");
+    }
+    if !allowed && (system.contains("report") || system.contains("open")) {
+        return Some("a mode that lets everything pass; here it is to come, and is no property of a list");
+    }
+    if !allowed && any(&|pattern| pattern == "<all>" || (pattern.contains('=') && !pattern.contains("domain="))) {
+        return Some("any host does not mean special-purpose addresses or local names here");
+    }
+    if !allowed && is_ip && any(&|pattern| pattern.contains("/0") || pattern.ends_with("/17")) {
+        return Some("a network opens special-purpose addresses only within their own block");
+    }
+    if !allowed && system.contains("NO_PROXY") && (is_ip || input.starts_with("localhost")) {
+        return Some("these lists are about bypassing a proxy, and loopback always does");
+    }
+    if !allowed && (system.contains("roxy") || system.contains("PROXY")) {
+        return Some("a bare name means the names below it too where a list is about bypassing a proxy");
+    }
+    if allowed && any(&|pattern| pattern.starts_with('.')) {
+        return Some("a leading dot includes the name itself here");
+    }
+    if allowed && system.contains("smokescreen") && any(&|pattern| pattern.trim_start_matches('*').contains('*')) {
+        return Some("a star further in means one label here");
+    }
+    let denies =
+        ["deny_patterns", "global_deny"].iter().any(|key| row[*key].as_array().is_some_and(|list| !list.is_empty()));
+    if !allowed && denies {
+        return Some("deny beats allow here, however narrow the allow is");
+    }
+    if !allowed && system.contains("deno") && any(&|pattern| pattern.starts_with("*.")) {
+        return Some("a leading `*.` does not include the name itself here");
+    }
+    if !allowed && system.contains("boundary") && any(&|pattern| pattern.ends_with("/*")) {
+        return Some("a star in a path stays within its segment here");
+    }
+    if !allowed && system.contains("awf") && any(&|pattern| pattern.ends_with(".*")) {
+        return Some("paths are globs here, not regular expressions");
+    }
+    if !allowed && system.contains("awf") {
+        return Some("a bare name does not mean the names below it here");
+    }
+    if allowed && system.contains("curl") && any(&|pattern| pattern.contains(' ') || pattern.ends_with("/0")) {
+        return Some("curl's list is not split at these spaces, and its /0 is an exact comparison");
+    }
+    None
+}
