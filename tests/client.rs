@@ -324,6 +324,69 @@ async fn a_request_dropped_half_way_is_recorded_as_cancelled() {
     assert!(outcome["duration_ms"].as_f64() >= Some(200.0));
 }
 
+/// A default header of the builder cannot be dropped, and is blank from the first foreign origin on, also back home.
+#[tokio::test]
+async fn a_secret_of_the_builder_stays_blank_after_another_origin() {
+    let secrets = HeaderMap::from_iter([("x-builder".parse().unwrap(), HeaderValue::from_static("S3CRET"))]);
+    let builder = reqwest::Client::builder().default_headers(secrets);
+    let http = Guard::new(policy(), ValidatedAudit::new());
+    let http = http.client(ClientOptions::from(builder).resolver(names())).unwrap();
+    let (home, away) = (Server::http("home", "127.0.0.1").await, Server::http("away", "127.0.0.1").await);
+    let back = format!("http://api.test:{}/redirect/302?/end", home.port());
+    let there = format!("http://other.test:{}/redirect/302?{back}", away.port());
+    http.get(format!("http://api.test:{}/redirect/302?{there}", home.port())).send().await.unwrap();
+    let values = |server: &Server| {
+        server.seen().iter().map(|seen| seen.header("x-builder").unwrap().to_owned()).collect::<Vec<_>>()
+    };
+    assert_eq!(values(&home), ["S3CRET", "", ""]);
+    assert_eq!(values(&away), [""]);
+}
+
+#[tokio::test]
+async fn an_ordinary_client_sends_no_referer() {
+    let fixture = Fixture::new().await;
+    let plain = ClientOptions::from(reqwest::Client::builder().referer(true)).resolver(names());
+    let plain = fixture.guard.reqwest(plain).unwrap();
+    let there = fixture.other_url("/");
+    plain.get(fixture.url(&format!("/redirect/302?{there}"))).send().await.unwrap();
+    assert_eq!(fixture.other.seen()[0].header("referer"), None);
+}
+
+/// Where it can be told beforehand, a denied connection is not even begun.
+#[tokio::test]
+async fn no_packet_is_sent_to_a_forbidden_literal() {
+    let fixture = Fixture::new().await;
+    let plain = fixture.guard.reqwest(reqwest::Client::builder()).unwrap();
+    let listener = tokio::net::TcpListener::bind("127.0.0.2:0").await.unwrap();
+    let url = format!("http://{}/", listener.local_addr().unwrap());
+    fixture.http.get(&url).send().await.unwrap_err();
+    plain.get(&url).send().await.unwrap_err();
+    let connected = tokio::time::timeout(Duration::from_millis(200), listener.accept()).await;
+    assert!(connected.is_err(), "{connected:?}");
+}
+
+/// A resolver may answer with a port, which would be dialled where the URL names none.
+#[tokio::test]
+async fn a_resolver_does_not_choose_the_port() {
+    struct WithPort(u16);
+    impl reqwest::dns::Resolve for WithPort {
+        fn resolve(&self, _: reqwest::dns::Name) -> reqwest::dns::Resolving {
+            let address = std::net::SocketAddr::from(([127, 0, 0, 1], self.0));
+            Box::pin(async move { Ok(Box::new(std::iter::once(address)) as reqwest::dns::Addrs) })
+        }
+    }
+    let server = Server::http("server", "127.0.0.1").await;
+    let unguarded = reqwest::Client::builder().no_proxy().dns_resolver(WithPort(server.port())).build().unwrap();
+    unguarded.get("http://api.test/").send().await.unwrap();
+    assert_eq!(server.seen().len(), 1, "the port is the resolver's");
+
+    let guard = Guard::new(policy(), ValidatedAudit::new());
+    let options = || ClientOptions::from(reqwest::Client::builder()).resolver(WithPort(server.port()));
+    let _ = guard.client(options()).unwrap().get("http://api.test/").send().await;
+    let _ = guard.reqwest(options()).unwrap().get("http://api.test/").send().await;
+    assert_eq!(server.seen().len(), 1, "the port is the URL's");
+}
+
 /// Dropped after every number of polls, and so at every await point that it reaches.
 #[tokio::test]
 async fn wherever_a_request_is_dropped_its_audit_is_complete() {

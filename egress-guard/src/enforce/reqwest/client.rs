@@ -8,9 +8,8 @@ use std::time::Instant;
 
 use ::reqwest::{Body, IntoUrl, Request, Response, ResponseBuilderExt};
 use http::Method;
-use http::header::{self, HeaderMap, HeaderName, HeaderValue};
+use http::header::{HeaderMap, HeaderName};
 use tower_service::Service;
-use url::Position;
 
 use super::super::{AuditBody, peer_of};
 use super::connector::sending;
@@ -138,7 +137,7 @@ impl Service<Request> for Client {
 }
 
 impl Inner {
-    async fn send(&self, mut request: Request, hop: u32) -> Result<(Response, Exchange), ClientError> {
+    async fn send(&self, request: Request, hop: u32) -> Result<(Response, Exchange), ClientError> {
         let mut exchange = self.guard.admit(&Attempt {
             client: REQWEST,
             method: request.method(),
@@ -148,7 +147,6 @@ impl Inner {
             hop: Some(hop),
             body_length: request.body().map_or(Some(0), |body| body.as_bytes().map(|bytes| bytes.len() as u64)),
         })?;
-        pin_host(&mut request);
         match sending(exchange.destination().clone(), async { self.http.execute(request).await }).await {
             Ok(response) => {
                 exchange.responded(response.status(), peer_of(response.extensions()));
@@ -159,14 +157,6 @@ impl Inner {
                 Err(error.into())
             }
         }
-    }
-}
-
-/// Sets `Host` to what the URL says, so that a default header of the builder finds the place taken.
-pub(super) fn pin_host(request: &mut Request) {
-    let authority = &request.url()[Position::BeforeHost..Position::AfterPort];
-    if let Ok(host) = HeaderValue::from_str(authority) {
-        request.headers_mut().insert(header::HOST, host);
     }
 }
 

@@ -6,7 +6,7 @@ use async_trait::async_trait;
 use http::Extensions;
 
 use super::super::peer_of;
-use super::client::{audited, pin_host};
+use super::client::audited;
 use super::error::ClientError;
 use crate::denied::{Denied, denied};
 use crate::destination::Destination;
@@ -41,12 +41,7 @@ pub struct GuardMiddleware {
 
 #[async_trait]
 impl Middleware for GuardMiddleware {
-    async fn handle(
-        &self,
-        mut request: Request,
-        extensions: &mut Extensions,
-        next: Next<'_>,
-    ) -> Result<Response, Error> {
+    async fn handle(&self, request: Request, extensions: &mut Extensions, next: Next<'_>) -> Result<Response, Error> {
         let attempt = Attempt {
             client: REQWEST,
             method: request.method(),
@@ -57,7 +52,6 @@ impl Middleware for GuardMiddleware {
             body_length: request.body().map_or(Some(0), |body| body.as_bytes().map(|bytes| bytes.len() as u64)),
         };
         let mut exchange = self.guard.admit(&attempt).map_err(as_middleware_error)?;
-        pin_host(&mut request);
         match next.run(request, extensions).await {
             Ok(response) => {
                 exchange.responded(response.status(), peer_of(response.extensions()));
