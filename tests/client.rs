@@ -387,6 +387,41 @@ async fn a_resolver_does_not_choose_the_port() {
     assert_eq!(server.seen().len(), 1, "the port is the URL's");
 }
 
+#[tokio::test]
+async fn danger_flags_of_the_builder_are_overruled() {
+    let server = Server::https("secure", "127.0.0.1", &["another.test"]).await;
+    let careless = || {
+        let builder = reqwest::Client::builder().tls_danger_accept_invalid_certs(true);
+        builder.tls_danger_accept_invalid_hostnames(true)
+    };
+    let url = format!("https://api.test:{}/", server.port());
+    let unguarded = careless().no_proxy().dns_resolver(names()).build().unwrap();
+    unguarded.get(&url).send().await.unwrap();
+    assert_eq!(server.seen().len(), 1, "nothing is checked without a guard");
+
+    let guard = Guard::new(policy(), ValidatedAudit::new());
+    let options = || ClientOptions::from(careless()).resolver(names());
+    assert!(guard.client(options()).unwrap().get(&url).send().await.unwrap_err().is_connect());
+    assert!(guard.reqwest(options()).unwrap().get(&url).send().await.unwrap_err().is_connect());
+    assert_eq!(server.seen().len(), 1);
+}
+
+/// The guard's is outermost, whatever the application put there before.
+#[tokio::test]
+async fn connector_layers_of_the_builder_stay_below_the_guards() {
+    let fixture = Fixture::new().await;
+    let builder = || reqwest::Client::builder().connector_layer(tower::limit::ConcurrencyLimitLayer::new(1));
+    let options = || ClientOptions::from(builder()).resolver(names());
+    let (full, plain) = (fixture.guard.client(options()).unwrap(), fixture.guard.reqwest(options()).unwrap());
+    full.get(fixture.url("/")).send().await.unwrap();
+    plain.get(fixture.url("/")).send().await.unwrap();
+    assert_eq!(fixture.server.seen().len(), 2);
+    assert_eq!(fixture.audit.decisions_at("connection").len(), 2, "each connection is judged");
+    full.get(fixture.other_url("/").replace("other.test", "127.0.0.1")).send().await.unwrap_err();
+    plain.get(fixture.other_url("/").replace("other.test", "127.0.0.1")).send().await.unwrap_err();
+    assert!(fixture.other.seen().is_empty());
+}
+
 /// Dropped after every number of polls, and so at every await point that it reaches.
 #[tokio::test]
 async fn wherever_a_request_is_dropped_its_audit_is_complete() {

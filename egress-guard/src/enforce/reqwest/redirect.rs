@@ -11,9 +11,6 @@ pub(super) struct Trail {
     /// The request that was sent last; without its body if that is a stream.
     last: Request,
     body_is_gone: bool,
-    /// Whether a redirect has led to another origin. From then on nothing dropped comes back, not even on a redirect
-    /// to the first origin.
-    left_origin: bool,
 }
 
 impl Trail {
@@ -26,7 +23,7 @@ impl Trail {
             *copy.version_mut() = request.version();
             copy
         });
-        Self { last, body_is_gone, left_origin: false }
+        Self { last, body_is_gone }
     }
 
     /// The request that a response redirects to, or `None` if it is to be taken as it is: it is no redirect, names no
@@ -39,7 +36,6 @@ impl Trail {
             return None;
         }
         let leaves = url.origin() != self.last.url().origin();
-        self.left_origin |= leaves;
         *self.last.method_mut() = method;
         *self.last.url_mut() = url;
         if !keeps_body {
@@ -52,9 +48,8 @@ impl Trail {
         }
         headers.remove(header::HOST);
         if leaves {
+            // What is dropped here stays dropped, also if a later redirect leads back.
             *headers = carried_to_another_origin(headers);
-        }
-        if self.left_origin {
             for name in builder_headers.iter().filter(|name| !CARRIED.contains(name)) {
                 // Present but blank: reqwest would fill in a missing one.
                 headers.insert(name, HeaderValue::from_static(""));
