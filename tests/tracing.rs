@@ -5,7 +5,8 @@
 use std::io;
 use std::sync::{Arc, Mutex};
 
-use egress_guard::{Guard, Policy, TracingSink};
+use egress_guard::{ClientOptions, Guard, Policy, TracingSink};
+use egress_guard_tests::Names;
 use tracing_subscriber::fmt::MakeWriter;
 
 #[derive(Clone, Default)]
@@ -36,7 +37,9 @@ async fn a_record_is_an_event_with_its_fields() {
     let subscriber = tracing_subscriber::fmt().with_ansi(false).without_time().with_writer(written.clone()).finish();
     let _current = ::tracing_subscriber::util::SubscriberInitExt::set_default(subscriber);
     let guard = Guard::new(Policy::builder("orders").build().unwrap(), TracingSink::new());
-    let http = guard.client(reqwest::Client::builder()).unwrap();
+    // Even a broken guard would find no such name.
+    let options = ClientOptions::from(reqwest::Client::builder()).resolver(Names::new());
+    let http = guard.client(options).unwrap();
     http.get("https://not-listed.test/path?key=S3CRET").send().await.unwrap_err();
 
     let text = String::from_utf8(written.0.lock().unwrap().clone()).unwrap();

@@ -116,8 +116,8 @@ impl Guard {
     /// let guard = Guard::new(policy, MemorySink::new());
     /// let http = guard.client(reqwest::Client::builder())?;
     ///
-    /// let error = http.get("https://not-listed.example/").send().await.unwrap_err();
-    /// assert_eq!(error.denied().unwrap().reason().as_str(), "host-not-allowed");
+    /// let error = http.get("http://127.0.0.1:9/not-listed").send().await.unwrap_err();
+    /// assert_eq!(error.denied().unwrap().reason().as_str(), "ip-literal-not-allowed");
     /// # Ok(())
     /// # }
     /// ```
