@@ -6,15 +6,15 @@ use std::pin::Pin;
 use std::task::{Context, Poll};
 
 use http::Uri;
+use hyper_util::client::legacy::connect::Connection;
 use hyper_util::client::legacy::connect::dns::Name;
-use hyper_util::client::legacy::connect::{Connection, HttpInfo};
 use tower_service::Service;
 
-use super::BoxError;
+use super::{BoxError, absolute, peer_of};
 use crate::decision::{Reason, Request};
 use crate::denied::Denied;
 use crate::destination::{Destination, Host};
-use crate::guard::{At, Guard, HYPER, Peer, Stage};
+use crate::guard::{At, Guard, HYPER, Stage};
 
 const CONNECTION: At = At(HYPER, Stage::Connection);
 const NAME: At = At(HYPER, Stage::Name);
@@ -105,10 +105,9 @@ fn check(guard: &Guard, destination: &Destination, connection: &impl Connection)
     let connected = connection.connected();
     let mut facts = http::Extensions::new();
     connected.get_extras(&mut facts);
-    let Some(info) = facts.get::<HttpInfo>() else {
+    let Some(peer) = peer_of(&facts) else {
         return Err(guard.refuse_unknown(CONNECTION, Some(destination.host()), Reason::NoPeerAddress));
     };
-    let peer = Peer { remote: info.remote_addr(), local: info.local_addr() };
     let goes_elsewhere = peer.remote.port() != destination.port()
         || matches!(destination.host(), Host::Ip(ip) if ip.to_canonical() != peer.remote.ip().to_canonical());
     if connected.is_proxied() || goes_elsewhere {
@@ -155,11 +154,7 @@ where
         if let Err(denied) = self.guard.judge(NAME, &Request::name(&host), None, false) {
             return Box::pin(async { Err(denied.into()) });
         }
-        let name = match &host {
-            Host::Name(host) => host.absolute().parse().unwrap_or(name),
-            Host::Ip(_) => name,
-        };
-        let answer = self.inner.call(name);
+        let answer = self.inner.call(absolute(name, &host));
         let guard = self.guard.clone();
         Box::pin(async move {
             let answer = answer.await.map_err(Into::into)?.map(|address| address.ip());

@@ -9,6 +9,8 @@ mod lambda;
 mod reqwest;
 mod tower;
 
+#[cfg(any(feature = "hyper-util", feature = "reqwest"))]
+use crate::destination::Host;
 use crate::guard::Peer;
 
 pub use body::AuditBody;
@@ -24,7 +26,7 @@ pub use tower::{GuardLayer, GuardService, ResponseFuture};
 
 type BoxError = Box<dyn std::error::Error + Send + Sync>;
 
-/// The connection that a response came over, where its client tells.
+/// The connection that these extensions, of a response or of the connection itself, tell of.
 fn peer_of(extensions: &http::Extensions) -> Option<Peer> {
     #[cfg(any(feature = "hyper-util", feature = "reqwest"))]
     {
@@ -35,5 +37,14 @@ fn peer_of(extensions: &http::Extensions) -> Option<Peer> {
     {
         let _ = extensions;
         None
+    }
+}
+
+/// The name to look up for a host, absolute; in the client's own type of names.
+#[cfg(any(feature = "hyper-util", feature = "reqwest"))]
+fn absolute<N: std::str::FromStr>(name: N, host: &Host) -> N {
+    match host {
+        Host::Name(host) => host.absolute().parse().unwrap_or(name),
+        Host::Ip(_) => name,
     }
 }

@@ -76,7 +76,7 @@ impl Compiler {
         for pattern in self.patterns(Effect::Allow, hosts) {
             self.internal.hosts.update(&pattern, |()| ());
         }
-        self.internal_networks = self.networks(networks);
+        self.internal_networks = self.parse_each(networks, parse_network);
         for network in &self.internal_networks {
             self.internal.networks.entry(*network);
         }
@@ -92,7 +92,7 @@ impl Compiler {
             hosts.iter().cloned().partition(|host| effect == Effect::Deny && host.text == "*");
         let any_host = draft.any_host || !any.is_empty();
         let patterns = self.patterns(effect, &hosts);
-        let networks = self.networks(draft.networks.as_deref().unwrap_or_default());
+        let networks = self.parse_each(draft.networks.as_deref().unwrap_or_default(), parse_network);
         let at = (&id, draft.offset, draft.unread);
         let paths = self.paths(at, draft.paths.as_deref());
         let compiled = CompiledRule {
@@ -182,25 +182,7 @@ impl Compiler {
     }
 
     fn patterns(&mut self, effect: Effect, hosts: &[Text]) -> Vec<HostPattern> {
-        let mut patterns = Vec::with_capacity(hosts.len());
-        for host in hosts {
-            match HostPattern::parse(&host.text, effect) {
-                Ok(pattern) => patterns.push(pattern),
-                Err(bad) => self.fault(host.offset, bad.problem, bad.cure),
-            }
-        }
-        patterns
-    }
-
-    fn networks(&mut self, networks: &[Text]) -> Vec<IpNet> {
-        let mut parsed = Vec::with_capacity(networks.len());
-        for network in networks {
-            match parse_network(&network.text) {
-                Ok(network) => parsed.push(network),
-                Err((problem, cure)) => self.fault(network.offset, problem, cure),
-            }
-        }
-        parsed
+        self.parse_each(hosts, |host| HostPattern::parse(host, effect).map_err(|bad| (bad.problem, bad.cure)))
     }
 
     fn list<T>(
@@ -214,14 +196,19 @@ impl Compiler {
         if texts.is_empty() && !unread {
             self.empty(offset, id, key);
         }
+        Some(self.parse_each(texts, parse))
+    }
+
+    /// The texts that can be read; a fault for each of the others.
+    fn parse_each<T>(&mut self, texts: &[Text], parse: impl Fn(&str) -> Result<T, (String, String)>) -> Vec<T> {
         let mut parsed = Vec::with_capacity(texts.len());
-        for text in texts {
-            match parse(&text.text) {
+        for Text { text, offset } in texts {
+            match parse(text) {
                 Ok(value) => parsed.push(value),
-                Err((problem, cure)) => self.fault(text.offset, problem, cure),
+                Err((problem, cure)) => self.fault(*offset, problem, cure),
             }
         }
-        Some(parsed)
+        parsed
     }
 
     fn paths(

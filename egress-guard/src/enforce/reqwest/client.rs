@@ -138,15 +138,7 @@ impl Service<Request> for Client {
 
 impl Inner {
     async fn send(&self, request: Request, hop: u32) -> Result<(Response, Exchange), ClientError> {
-        let mut exchange = self.guard.admit(&Attempt {
-            client: REQWEST,
-            method: request.method(),
-            destination: Destination::from_url(request.url()),
-            headers: request.headers(),
-            version: request.version(),
-            hop: Some(hop),
-            body_length: request.body().map_or(Some(0), |body| body.as_bytes().map(|bytes| bytes.len() as u64)),
-        })?;
+        let mut exchange = self.guard.admit(&attempt(&request, Some(hop)))?;
         match sending(exchange.destination().clone(), async { self.http.execute(request).await }).await {
             Ok(response) => {
                 exchange.responded(response.status(), peer_of(response.extensions()));
@@ -157,6 +149,19 @@ impl Inner {
                 Err(error.into())
             }
         }
+    }
+}
+
+/// A request as the guard wants it; `hop` where redirects are followed by the caller.
+pub(super) fn attempt(request: &Request, hop: Option<u32>) -> Attempt<'_> {
+    Attempt {
+        client: REQWEST,
+        method: request.method(),
+        destination: Destination::from_url(request.url()),
+        headers: request.headers(),
+        version: request.version(),
+        hop,
+        body_length: request.body().map_or(Some(0), |body| body.as_bytes().map(|bytes| bytes.len() as u64)),
     }
 }
 

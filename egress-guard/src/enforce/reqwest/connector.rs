@@ -11,16 +11,16 @@ use std::sync::{Arc, OnceLock};
 use std::task::{Context, Poll};
 
 use ::reqwest::tls::TlsInfo;
-use hyper_util::client::legacy::connect::{Connection, HttpInfo};
+use hyper_util::client::legacy::connect::Connection;
 use tower_layer::Layer;
 use tower_service::Service;
 use url::Url;
 
-use super::super::BoxError;
+use super::super::{BoxError, peer_of};
 use crate::decision::{Reason, Request};
 use crate::denied::Denied;
 use crate::destination::{Destination, Host, Scheme};
-use crate::guard::{At, Guard, Peer, REQWEST, Stage};
+use crate::guard::{At, Guard, REQWEST, Stage};
 
 tokio::task_local! {
     /// Set while a guarded connection is made. reqwest may finish a connection in a task of its own; a scope around
@@ -144,10 +144,9 @@ fn check(
     let mut facts = http::Extensions::new();
     connected.get_extras(&mut facts);
     let scheme = if facts.get::<TlsInfo>().is_some() { Scheme::Https } else { Scheme::Http };
-    let Some(info) = facts.get::<HttpInfo>() else {
+    let Some(peer) = peer_of(&facts) else {
         return Err(guard.refuse_unknown(At(REQWEST, Stage::Connection), looked_up.or(meant), Reason::NoPeerAddress));
     };
-    let peer = Peer { remote: info.remote_addr(), local: info.local_addr() };
     let literal = Host::Ip(peer.remote.ip());
     let host = looked_up.unwrap_or(&literal);
     let request = Request::connection(scheme, host, peer.remote.port()).peer(peer.remote.ip());

@@ -6,11 +6,10 @@ use async_trait::async_trait;
 use http::Extensions;
 
 use super::super::peer_of;
-use super::client::audited;
+use super::client::{attempt, audited};
 use super::error::ClientError;
 use crate::denied::{Denied, denied};
-use crate::destination::Destination;
-use crate::guard::{Attempt, Guard, Outcome, REQWEST};
+use crate::guard::{Guard, Outcome};
 
 impl Guard {
     /// A middleware that decides and records every request, for a client of reqwest-middleware around
@@ -42,16 +41,7 @@ pub struct GuardMiddleware {
 #[async_trait]
 impl Middleware for GuardMiddleware {
     async fn handle(&self, request: Request, extensions: &mut Extensions, next: Next<'_>) -> Result<Response, Error> {
-        let attempt = Attempt {
-            client: REQWEST,
-            method: request.method(),
-            destination: Destination::from_url(request.url()),
-            headers: request.headers(),
-            version: request.version(),
-            hop: None,
-            body_length: request.body().map_or(Some(0), |body| body.as_bytes().map(|bytes| bytes.len() as u64)),
-        };
-        let mut exchange = self.guard.admit(&attempt).map_err(as_middleware_error)?;
+        let mut exchange = self.guard.admit(&attempt(&request, None)).map_err(as_middleware_error)?;
         match next.run(request, extensions).await {
             Ok(response) => {
                 exchange.responded(response.status(), peer_of(response.extensions()));

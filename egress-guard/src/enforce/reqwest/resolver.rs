@@ -7,7 +7,7 @@ use ::reqwest::dns::{Addrs, Name, Resolve, Resolving};
 use hyper_util::client::legacy::connect::dns::GaiResolver;
 use tower_service::Service;
 
-use super::super::BoxError;
+use super::super::{BoxError, absolute};
 use super::connector::Connecting;
 use crate::decision::{Reason, Request};
 use crate::denied::Denied;
@@ -46,11 +46,7 @@ impl Resolve for GuardedResolver {
             Ok(begun) => begun,
             Err(denied) => return Box::pin(async { Err(denied.into()) }),
         };
-        let name = match &host {
-            Host::Name(host) => host.absolute().parse().unwrap_or(name),
-            Host::Ip(_) => name,
-        };
-        let answer = self.inner.resolve(name);
+        let answer = self.inner.resolve(absolute(name, &host));
         let guard = self.guard.clone();
         Box::pin(async move {
             let answer = answer.await?.map(|address| address.ip());
