@@ -10,6 +10,7 @@ use egress_guard_tests::{Names, Server, ValidatedAudit};
 use http::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderValue};
 use http::{Method, StatusCode, Version};
 use serde_json::{Value, json};
+use tokio::net::TcpSocket;
 
 fn policy() -> Policy {
     let partner = Rule::new("partner")
@@ -178,9 +179,11 @@ async fn a_request_that_fails_after_it_was_sent_leaves_its_peer() {
 #[tokio::test]
 async fn a_failure_is_no_denial() {
     let fixture = Fixture::new().await;
-    let closed = { Server::http("closed", "127.0.0.1").await.port() };
-    tokio::task::yield_now().await;
-    let error = fixture.http.get(format!("http://api.test:{closed}/")).send().await.unwrap_err();
+    // Bound, so that nobody else gets the port, and never listened on.
+    let closed = TcpSocket::new_v4().unwrap();
+    closed.bind("127.0.0.1:0".parse().unwrap()).unwrap();
+    let closed_port = closed.local_addr().unwrap().port();
+    let error = fixture.http.get(format!("http://api.test:{closed_port}/")).send().await.unwrap_err();
     assert!(error.denied().is_none() && error.is_connect(), "{error:?}");
     assert_eq!(fixture.outcome()["outcome"], "failed");
 }

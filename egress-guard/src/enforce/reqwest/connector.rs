@@ -178,7 +178,7 @@ mod tests {
 
     use hyper_util::client::legacy::connect::HttpConnector;
     use hyper_util::client::legacy::connect::dns::Name;
-    use tokio::net::TcpListener;
+    use tokio::net::{TcpListener, TcpSocket};
     use tower::{ServiceBuilder, ServiceExt};
 
     use super::*;
@@ -221,11 +221,12 @@ mod tests {
     /// refusal is gone, and denied connections are now closed after the handshake instead of never begun.
     #[tokio::test]
     async fn canary_reqwest_still_announces_where_it_connects_to() {
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let port = listener.local_addr().unwrap().port();
+        // Bound, so that nobody else gets the port, and never listened on.
+        let closed = TcpSocket::new_v4().unwrap();
+        closed.bind("127.0.0.1:0".parse().unwrap()).unwrap();
+        let port = closed.local_addr().unwrap().port();
         let read = Announced::default();
         let client = ::reqwest::Client::builder().no_proxy().connector_layer(read.clone()).build().unwrap();
-        drop(listener);
         for url in [format!("http://127.0.0.1:{port}/a?b"), format!("https://127.0.0.1:{port}/")] {
             client.get(url).send().await.unwrap_err();
         }
@@ -257,12 +258,12 @@ mod tests {
     #[tokio::test]
     async fn without_early_refusal_the_connection_itself_is_judged() {
         let good = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let port = good.local_addr().unwrap().port();
-        let bad = TcpListener::bind(("127.0.0.2", port)).await.unwrap();
+        let bad = TcpListener::bind("127.0.0.2:0").await.unwrap();
+        let [good_port, bad_port] = [&good, &bad].map(|listener| listener.local_addr().unwrap().port());
         let policy = Policy::builder("p")
-            .allow(Rule::new("a").hosts(["a.test"]).schemes(["http"]).port(port).addresses(["127.0.0.1/32"]))
-            .allow(Rule::new("s").hosts(["s.test"]).port(port).addresses(["127.0.0.1/32"]))
-            .allow(Rule::new("n").networks(["127.0.0.1/32"]).schemes(["http"]).port(port + 1))
+            .allow(Rule::new("a").hosts(["a.test"]).schemes(["http"]).port_range(1..=65535).addresses(["127.0.0.1/32"]))
+            .allow(Rule::new("s").hosts(["s.test"]).port_range(1..=65535).addresses(["127.0.0.1/32"]))
+            .allow(Rule::new("n").networks(["127.0.0.1/32"]).schemes(["http"]).port(bad_port))
             .build()
             .unwrap();
         let cases = [
@@ -280,12 +281,13 @@ mod tests {
                 .layer(ConnectLayer::new(guard))
                 .map_err(|error| Box::new(error) as BoxError)
                 .service(HttpConnector::new_with_resolver(resolver));
+            let port = if [host, resolves_to].contains(&"127.0.0.2") { bad_port } else { good_port };
             let uri: http::Uri = format!("http://{host}:{port}/").parse().unwrap();
             assert!(announced(&uri).is_none());
             let denied = connector.oneshot(uri).await.err();
             let denied = denied.as_deref().map(|error| crate::denied(error).expect(case).reason().as_str());
             assert_eq!(denied, reason, "{case}");
         }
-        drop(bad);
+        drop((good, bad));
     }
 }
