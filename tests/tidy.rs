@@ -7,7 +7,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// Each room uses only rooms before it.
-const ROOMS: &[&str] = &["destination", "policy", "decision", "denied", "audit", "guard", "enforce"];
+const ROOMS: &[&str] = &["destination", "policy", "decision", "denied", "source", "audit", "guard", "enforce"];
 
 fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap().to_owned()
@@ -80,7 +80,7 @@ fn the_pure_rooms_know_no_clock_and_no_executor() {
         }
         assert!(!files.is_empty());
         for file in files {
-            for forbidden in ["std::time", "jiff", "tokio", "async ", "std::net::Tcp", "std::env"] {
+            for forbidden in ["::now(", "Instant", "tokio", "async ", "std::net::Tcp", "std::env", "std::fs"] {
                 assert!(!code(&file).contains(forbidden), "{} uses {forbidden}", file.display());
             }
         }
@@ -110,7 +110,7 @@ fn every_test_file_is_run() {
 /// The codes of reasons stand in the source, in the schema and in the documentation: three times the same.
 #[test]
 fn reasons_are_the_same_in_code_schema_and_documentation() {
-    let source = fs::read_to_string(root().join("egress-guard/src/decision.rs")).unwrap();
+    let source = fs::read_to_string(root().join("egress-guard/src/decision/reason.rs")).unwrap();
     let body = source.split("pub const fn as_str").nth(1).unwrap().split("\n    }").next().unwrap();
     let in_code: BTreeSet<String> = body.split('"').skip(1).step_by(2).map(str::to_owned).collect();
     assert!(in_code.len() > 15);

@@ -4,6 +4,7 @@ use std::error::Error;
 use std::io::{self, BufRead, Write};
 use std::net::IpAddr;
 use std::path::PathBuf;
+use std::time::SystemTime;
 
 use clap::Args;
 use egress_guard::{Decision, Destination, Policy, Reason, Request};
@@ -75,9 +76,9 @@ impl Check {
         if let Some(address) = self.resolve {
             request = request.peer(address);
         }
-        let answer = match policy.decide(&request) {
-            Decision::Allow { rule } => Answer { action: "allowed", rule_id: Some(rule.to_string()), ..blank },
-            Decision::Deny { reason, rule } => {
+        let answer = match policy.decide(&request, SystemTime::now()) {
+            Decision::Allow { rule, .. } => Answer { action: "allowed", rule_id: Some(rule.to_string()), ..blank },
+            Decision::Deny { reason, rule, .. } => {
                 Answer { action: "denied", reason: Some(reason), rule_id: rule.map(|rule| rule.to_string()), ..blank }
             }
         };

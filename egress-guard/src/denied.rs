@@ -3,13 +3,14 @@
 use std::error::Error;
 use std::fmt;
 use std::net::IpAddr;
+use std::sync::Arc;
 
 use http::Method;
 use ipnet::IpNet;
 
-use crate::decision::{Reason, Request};
+use crate::decision::{Denial, Reason, Request};
 use crate::destination::{Host, InvalidDestination, Scheme};
-use crate::policy::{AddressClass, Policy, RuleId};
+use crate::policy::{AddressClass, CompiledRule, Policy, RuleId};
 
 /// A request that the policy does not allow. Nothing of it was sent.
 ///
@@ -19,6 +20,7 @@ use crate::policy::{AddressClass, Policy, RuleId};
 pub struct Denied {
     reason: Reason,
     rule: Option<RuleId>,
+    policy: Arc<str>,
     message: Box<str>,
 }
 
@@ -29,24 +31,29 @@ impl Denied {
         self.reason
     }
 
-    /// The deny rule that matched, where it was one.
+    /// The deny rule that matched, or the allow rule that has expired.
     #[must_use]
     pub fn rule(&self) -> Option<&RuleId> {
         self.rule.as_ref()
     }
 
-    pub(crate) fn new(policy: &Policy, reason: Reason, rule: Option<RuleId>, request: &Request<'_>) -> Self {
-        let explanation = match rule.as_ref().and_then(|id| policy.rule(id)) {
-            Some(rule) => {
-                let reason = rule.reason.as_ref().map(|reason| format!(" ({reason})")).unwrap_or_default();
-                let owner = rule.owner.as_ref().map(|owner| format!("; ask {owner}")).unwrap_or_default();
-                format!("deny rule `{}` forbids it{reason}{owner}", rule.id)
-            }
-            None => explain(reason, request),
-        };
-        let message =
-            format!("egress denied by policy `{}`: {}: {explanation} ({reason})", policy.name(), Asked(request));
-        Self { reason, rule, message: message.into() }
+    /// The name of the policy that denies it; of layers, the outermost that does.
+    #[must_use]
+    pub fn policy(&self) -> &str {
+        &self.policy
+    }
+
+    pub(crate) fn new(denial: &Denial<'_>, request: &Request<'_>) -> Self {
+        let Denial { layer, reason, rule, .. } = denial;
+        let message = format!(
+            "egress denied by policy `{}`: {}: {}{} ({reason})",
+            layer.name,
+            Asked(request),
+            explain(*reason, *rule, request),
+            whom_to_ask(denial)
+        );
+        let rule = rule.map(|rule| rule.id.clone());
+        Self { reason: *reason, rule, policy: Arc::clone(&layer.name), message: message.into() }
     }
 
     pub(crate) fn invalid(policy: &Policy, error: &InvalidDestination) -> Self {
@@ -55,18 +62,19 @@ impl Denied {
 
     /// Denies what needs no destination to be denied.
     pub(crate) fn bare(policy: &Policy, reason: Reason) -> Self {
-        Self::unread(policy, reason, &always(reason))
+        Self::unread(policy, reason, &always(reason).unwrap_or(reason.as_str()))
     }
 
     /// Denies what could not be recorded.
     pub(crate) fn audit_failed(policy: &Policy, request: &Request<'_>, cause: &std::io::Error) -> Self {
-        let explanation = format!("{}: {}: {cause}", Asked(request), always(Reason::AuditFailed));
-        Self::unread(policy, Reason::AuditFailed, &explanation)
+        let reason = Reason::AuditFailed;
+        let why = always(reason).unwrap_or(reason.as_str());
+        Self::unread(policy, reason, &format!("{}: {why}: {cause}", Asked(request)))
     }
 
     fn unread(policy: &Policy, reason: Reason, explanation: &dyn fmt::Display) -> Self {
         let message = format!("egress denied by policy `{}`: {explanation} ({reason})", policy.name());
-        Self { reason, rule: None, message: message.into() }
+        Self { reason, rule: None, policy: Arc::clone(&policy.innermost().name), message: message.into() }
     }
 }
 
@@ -150,9 +158,28 @@ pub(crate) fn shortened(text: &str, max: usize) -> &str {
     text.get(..end).unwrap_or_default()
 }
 
+/// Who could change the answer, where a change of the policy would.
+fn whom_to_ask(denial: &Denial<'_>) -> String {
+    let is_up_to_the_policy = always(denial.reason).is_none() || denial.reason == Reason::AddressConflict;
+    let owner = denial.rule.and_then(|rule| rule.owner.as_ref()).or(denial.layer.owner.as_ref());
+    owner.filter(|_| is_up_to_the_policy).map(|owner| format!("; ask {owner}")).unwrap_or_default()
+}
+
 /// Why a request is denied, and what the policy's owner would have to write.
-fn explain(reason: Reason, request: &Request<'_>) -> String {
+fn explain(reason: Reason, rule: Option<&CompiledRule>, request: &Request<'_>) -> String {
     let Request { host, scheme, port, method, path, .. } = request;
+    match (reason, rule) {
+        (Reason::DeniedByRule, Some(rule)) => {
+            let why = rule.reason.as_ref().map(|reason| format!(" ({reason})")).unwrap_or_default();
+            return format!("deny rule `{}` forbids it{why}", rule.id);
+        }
+        (Reason::RuleExpired, Some(CompiledRule { id, expires: Some(day), .. })) => {
+            return format!(
+                "rule `{id}` allowed it until {day}; if it is still needed, have `expires` of the rule moved"
+            );
+        }
+        _ => {}
+    }
     match reason {
         Reason::HostNotAllowed => {
             format!(
@@ -206,7 +233,11 @@ fn explain(reason: Reason, request: &Request<'_>) -> String {
                  rule's `addresses`"
             )
         }
-        _ => always(reason).into(),
+        Reason::BoundaryNotAllowed => {
+            "the host's rule is about the other side of the boundary, as its `boundary` states".into()
+        }
+        // The rest is explained by its rule, or the same for every request.
+        other => always(other).unwrap_or(other.as_str()).into(),
     }
 }
 
@@ -223,8 +254,8 @@ fn is_metadata(ip: IpAddr) -> bool {
 }
 
 /// Why a request is denied where no rule of its own would change that.
-fn always(reason: Reason) -> &'static str {
-    match reason {
+fn always(reason: Reason) -> Option<&'static str> {
+    Some(match reason {
         Reason::AddressConflict => {
             "another rule for the same host and port opens other addresses, and they share connections; give both rules \
              the same `addresses`"
@@ -247,9 +278,8 @@ fn always(reason: Reason) -> &'static str {
         Reason::TransferEncodingHeader => "Transfer-Encoding is the HTTP client's to set; remove the header",
         Reason::UnsupportedVersion => "HTTP/3 connections are not guarded; use HTTP/2 or HTTP/1.1",
         Reason::UpgradeHeader => "after an Upgrade nothing would be checked; remove the header",
-        // Explained by what was asked, or by the rule.
-        other => other.as_str(),
-    }
+        _ => return None,
+    })
 }
 
 /// The other keys that a new rule for this request needs.
@@ -269,8 +299,10 @@ fn rest(request: &Request<'_>) -> String {
 
 #[cfg(test)]
 mod tests {
+    use std::time::SystemTime;
+
     use super::*;
-    use crate::decision::Decision;
+    use crate::decision::Answer;
     use crate::destination::Destination;
 
     #[test]
@@ -295,8 +327,10 @@ mod tests {
         for (method, url, expected) in cases {
             let (method, destination): (Method, Destination) = (method.parse().unwrap(), url.parse().unwrap());
             let request = Request::new(&method, &destination);
-            let Decision::Deny { reason, rule } = policy.decide(&request) else { panic!("{url} is allowed") };
-            let message = Denied::new(&policy, reason, rule, &request).to_string();
+            let Answer::Deny(denial) = policy.answer(&request, SystemTime::UNIX_EPOCH) else {
+                panic!("{url} is allowed")
+            };
+            let message = Denied::new(&denial, &request).to_string();
             assert!(message.contains(expected), "{url}: {message}");
             assert!(!message.contains("/v1/**"), "what is allowed is not told: {message}");
         }

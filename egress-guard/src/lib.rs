@@ -57,7 +57,7 @@ pub use audit::TracingSink;
 pub use audit::{AUDIT_SCHEMA, AuditEvent, AuditRecord, AuditSink, JsonLines, MemorySink};
 #[cfg(feature = "lambda")]
 pub use audit::{InInvocation, in_current_invocation};
-pub use decision::{Decision, Reason, Request};
+pub use decision::{Decision, Dimension, Explanation, LayerExplanation, Reason, Request, RuleExplanation};
 pub use denied::{Denied, denied};
 pub use destination::{Destination, Host, HostName, InvalidDestination, Scheme};
 #[cfg(feature = "reqwest-middleware")]
@@ -70,13 +70,16 @@ pub use enforce::{GuardedConnector, GuardedResolver};
 #[cfg(feature = "lambda")]
 pub use enforce::{LambdaFuture, LambdaLayer, LambdaService};
 pub use guard::Guard;
-pub use policy::{AddressClass, Policy, PolicyBuilder, PolicyError, PolicyFault, Rule, RuleId};
+pub use policy::draft;
+pub use policy::{AddressClass, Effect, Mode, Policy, PolicyBuilder, PolicyError, PolicyFault, Rule, RuleId};
+pub use source::PolicySource;
 
 // In this order each uses only those before it.
 mod destination;
 mod policy;
 mod decision;
 mod denied;
+mod source;
 mod audit;
 mod guard;
 mod enforce;

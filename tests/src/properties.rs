@@ -1,5 +1,7 @@
 //! What must hold for every input; checked on generated inputs by the tests, and by the fuzzers.
 
+use std::time::SystemTime;
+
 use egress_guard::{Decision, Destination, Host, Policy, Request, Rule};
 use http::{Method, Uri};
 use reqwest::Url;
@@ -83,7 +85,9 @@ pub fn policy_is_read_or_refused(text: &str) {
 pub fn host_pattern_matches_what_it_says(pattern: &str, name: &str) {
     let policy = Policy::builder("p").allow(Rule::new("r").hosts([pattern])).build();
     let (Ok(policy), Ok(host)) = (policy, name.parse::<Host>()) else { return };
-    if matches!(policy.decide(&Request::name(&host)), Decision::Allow { .. }) && !pattern.contains('*') {
+    if matches!(policy.decide(&Request::name(&host), SystemTime::now()), Decision::Allow { .. })
+        && !pattern.contains('*')
+    {
         let pattern = pattern.to_ascii_lowercase();
         let pattern = pattern.strip_suffix('.').unwrap_or(&pattern);
         let name = host.to_string();
@@ -117,13 +121,15 @@ pub fn index_decides_as_the_rules_one_by_one(allow: &[String], deny: &[String], 
     };
     let (allow, deny) = (taken("allow", allow), taken("deny", deny));
 
-    let decides = |policy: egress_guard::PolicyBuilder| policy.build().map(|policy| policy.decide(&request));
+    let decides = |policy: egress_guard::PolicyBuilder| {
+        policy.build().map(|policy| policy.decide(&request, SystemTime::UNIX_EPOCH))
+    };
     let denies = |rule: &Rule| match decides(Policy::builder("p").deny(rule.clone())) {
         Ok(Decision::Deny { rule: Some(rule), .. }) => Some(rule),
         _ => None,
     };
     let allows = |rule: &Rule| match decides(Policy::builder("p").allow(rule.clone())) {
-        Ok(Decision::Allow { rule }) => Some(rule),
+        Ok(Decision::Allow { rule, .. }) => Some(rule),
         _ => None,
     };
     let expected = match (deny.iter().find_map(denies), allow.iter().find_map(allows)) {
@@ -136,7 +142,7 @@ pub fn index_decides_as_the_rules_one_by_one(allow: &[String], deny: &[String], 
     let whole = allow.iter().cloned().fold(whole, egress_guard::PolicyBuilder::allow);
     let whole = deny.iter().cloned().fold(whole, egress_guard::PolicyBuilder::deny);
     let found = match decides(whole) {
-        Ok(Decision::Allow { rule }) => Some((true, rule)),
+        Ok(Decision::Allow { rule, .. }) => Some((true, rule)),
         Ok(Decision::Deny { rule: Some(rule), .. }) => Some((false, rule)),
         Ok(Decision::Deny { rule: None, .. }) => None,
         Err(error) => panic!("rules that hold alone do not hold together: {error}"),

@@ -1,6 +1,7 @@
 //! What is recorded.
 
 use std::net::IpAddr;
+use std::time::SystemTime;
 
 use jiff::Timestamp;
 use serde::Serialize;
@@ -8,6 +9,7 @@ use serde::Serialize;
 use super::invocation::Context;
 use crate::denied::shortened;
 use crate::destination::Host;
+use crate::policy::Policy;
 
 /// The JSON Schema (2020-12) of an audit line.
 ///
@@ -42,10 +44,34 @@ pub struct AuditRecord<'a> {
     pub reason: Option<&'static str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub rule_id: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub baseline_rule_id: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub would_deny: Option<bool>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub denied_by: Option<&'a str>,
     pub policy_id: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub policy_sha256: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub previous_policy_sha256: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub rejected_policy_sha256: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub policy_source: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub layer: Option<usize>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub layer_count: Option<usize>,
     pub mode: &'static str,
     #[serde(skip_serializing_if = "Option::is_none")]
+    pub report_only_until: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub rule_count: Option<usize>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub adapters: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub suspicious_environment: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub boundary: Option<&'static str>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -95,11 +121,12 @@ pub struct AuditRecord<'a> {
 }
 
 impl<'a> AuditRecord<'a> {
-    /// What every line has; the time is now.
+    /// What every line has.
     pub(crate) fn new(
         event_type: AuditEvent,
         seq: u64,
-        policy_id: &'a str,
+        now: SystemTime,
+        policy: &'a Policy,
         context: &'a Context,
         mut message: String,
     ) -> Self {
@@ -107,7 +134,8 @@ impl<'a> AuditRecord<'a> {
         let end = shortened(&message, 768).len();
         message.truncate(end);
         Self {
-            timestamp: format!("{:.3}", Timestamp::now()),
+            // A clock beyond the year 9999 is no reason to lose the line.
+            timestamp: format!("{:.3}", Timestamp::try_from(now).unwrap_or_default()),
             level: "INFO",
             message,
             request_id: invocation.map(|invocation| &*invocation.request_id),
@@ -118,9 +146,21 @@ impl<'a> AuditRecord<'a> {
             action: None,
             reason: None,
             rule_id: None,
-            policy_id,
-            mode: "enforce",
+            baseline_rule_id: None,
+            would_deny: None,
+            denied_by: None,
+            policy_id: policy.name(),
+            policy_sha256: policy.sha256(),
+            previous_policy_sha256: None,
+            rejected_policy_sha256: None,
+            policy_source: None,
+            layer: None,
+            layer_count: None,
+            mode: policy.mode(now).as_str(),
+            report_only_until: None,
             rule_count: None,
+            adapters: None,
+            suspicious_environment: None,
             boundary: None,
             client: None,
             stage: None,

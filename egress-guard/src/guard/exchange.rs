@@ -5,22 +5,21 @@ use std::time::Instant;
 use http::Method;
 
 use super::line::{Line, Peer};
-use super::{Attempt, Guard};
-use crate::audit::{AuditEvent, AuditRecord, Context};
+use super::{Attempt, Grant, Guard, Moment};
+use crate::audit::{AuditEvent, AuditRecord};
 use crate::decision::{Reason, Request};
 use crate::denied::Asked;
 use crate::destination::Destination;
-use crate::policy::RuleId;
 
 /// An allowed request on its way. However it ends, one outcome is recorded, at the latest when this is dropped.
 #[derive(Debug)]
 pub(crate) struct Exchange {
     guard: Guard,
-    context: Context,
+    moment: Moment,
     line: Line,
     method: Method,
     destination: Destination,
-    rule: RuleId,
+    grant: Grant,
     bytes_sent: Option<u64>,
     started: Instant,
     response: Option<u16>,
@@ -30,19 +29,19 @@ pub(crate) struct Exchange {
 impl Exchange {
     pub(super) fn begin(
         guard: Guard,
-        context: Context,
+        moment: Moment,
         line: Line,
         attempt: &Attempt<'_>,
         destination: &Destination,
-        rule: RuleId,
+        grant: Grant,
     ) -> Self {
         Self {
             guard,
-            context,
+            moment,
             line,
             method: attempt.method.clone(),
             destination: destination.clone(),
-            rule,
+            grant,
             bytes_sent: attempt.body_length,
             started: Instant::now(),
             response: None,
@@ -68,12 +67,12 @@ impl Exchange {
 
     fn record(&mut self, outcome: Outcome, bytes_received: Option<u64>) {
         self.settled = true;
+        self.moment.now = (self.guard.inner.clock)();
         let request = Request::new(&self.method, &self.destination);
         let message = format!("egress ended, {}: {}", outcome.as_str(), Asked(&request));
         let micros = self.started.elapsed().as_micros();
         let record = AuditRecord {
             action: Some("allowed"),
-            rule_id: Some(self.rule.as_str()),
             reason: match outcome {
                 Outcome::Denied(reason) => Some(reason.as_str()),
                 _ => None,
@@ -84,10 +83,10 @@ impl Exchange {
             bytes_received,
             #[allow(clippy::cast_precision_loss, reason = "exact for 285 years of microseconds")]
             duration_ms: Some(micros as f64 / 1000.0),
-            ..self.guard.request_record(AuditEvent::Outcome, &self.context, &self.line, &request, message)
+            ..self.guard.request_record(AuditEvent::Outcome, &self.moment, &self.line, &request, message)
         };
         // The request has been sent; there is nothing left to refuse.
-        let _ = self.guard.inner.sink.record(&record);
+        let _ = self.guard.inner.sink.record(&self.grant.stamp(record));
     }
 }
 

@@ -1,18 +1,23 @@
 //! The guard: a policy and a sink, and the only place that asks the one and writes to the other.
 
 mod exchange;
+mod grant;
 mod line;
+mod posture;
 #[cfg(any(feature = "hyper-util", feature = "reqwest"))]
 mod stages;
 
 use std::fmt;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::time::SystemTime;
 
+use arc_swap::ArcSwap;
 use http::header::{self, HeaderMap, HeaderName};
 use http::{Method, Version};
 
 pub(crate) use exchange::{Exchange, Outcome};
+use grant::Grant;
 #[cfg(feature = "hyper-util")]
 pub(crate) use line::HYPER;
 use line::Line;
@@ -23,10 +28,10 @@ pub(crate) use line::{Peer, Stage, TOWER};
 pub(crate) use stages::At;
 
 use crate::audit::{AuditEvent, AuditRecord, AuditSink, Context};
-use crate::decision::{Decision, Reason, Request};
+use crate::decision::{Answer, Denial, Reason, Request};
 use crate::denied::{Asked, Denied, shortened};
 use crate::destination::{Destination, InvalidDestination, Scheme};
-use crate::policy::{Policy, RuleId};
+use crate::policy::{Mode, Policy, RuleId};
 
 /// A policy in force, and the sink that hears of every decision.
 ///
@@ -54,123 +59,142 @@ pub struct Guard {
 }
 
 struct Inner {
-    policy: Policy,
+    policy: ArcSwap<Policy>,
     sink: Box<dyn AuditSink>,
+    clock: fn() -> SystemTime,
     /// The number of the last audit line of this guard.
     seq: AtomicU64,
     /// The number of the last request of this guard, to tie an outcome to its decision.
     exchanges: AtomicU64,
+    /// How many layers were only reporting when the posture was last recorded.
+    reporting: AtomicUsize,
 }
 
 impl Guard {
-    /// Puts a policy in force. The first audit line, `egress_posture`, says so.
+    /// Puts a policy in force. The first audit lines, `egress_posture`, say so: one for each layer.
     ///
-    /// If the sink fails to keep that line the guard is made all the same: it will fail again at the first request,
-    /// and that request is then not sent.
+    /// If the sink fails to keep them the guard is made all the same: it will fail again at the first request, and
+    /// that request is then not sent.
     pub fn new(policy: Policy, sink: impl AuditSink) -> Self {
-        let inner = Inner { policy, sink: Box::new(sink), seq: AtomicU64::new(0), exchanges: AtomicU64::new(0) };
+        Self::with_clock(policy, sink, SystemTime::now)
+    }
+
+    fn with_clock(policy: Policy, sink: impl AuditSink, clock: fn() -> SystemTime) -> Self {
+        let reporting = AtomicUsize::new(posture::layers_that_only_report(&policy, clock()));
+        let inner = Inner {
+            policy: ArcSwap::from_pointee(policy),
+            sink: Box::new(sink),
+            clock,
+            seq: AtomicU64::new(0),
+            exchanges: AtomicU64::new(0),
+            reporting,
+        };
         let guard = Self { inner: Arc::new(inner) };
-        guard.posture();
+        guard.record_posture(&guard.moment(), None);
         guard
     }
 
     /// The policy in force.
     #[must_use]
-    pub fn policy(&self) -> &Policy {
-        &self.inner.policy
+    pub fn policy(&self) -> Policy {
+        Policy::clone(&self.inner.policy.load())
     }
 
-    fn posture(&self) {
-        let context = Context::current();
-        let policy = self.policy();
-        let message =
-            format!("egress policy `{}` in force: {} rules, all else denied", policy.name(), policy.rule_count());
-        let record = AuditRecord {
-            rule_count: Some(policy.rule_count()),
-            ..self.record(AuditEvent::Posture, &context, message)
-        };
-        // See the constructor's documentation.
-        let _ = self.inner.sink.record(&record);
+    /// What is in force as something is decided: all of it is decided, and recorded, by this.
+    fn moment(&self) -> Moment {
+        Moment { policy: self.inner.policy.load_full(), context: Context::current(), now: (self.inner.clock)() }
     }
 
     /// Decides a whole request and records the decision; what comes back must be told how the request ends.
     pub(crate) fn admit(&self, attempt: &Attempt<'_>) -> Result<Exchange, Denied> {
-        let context = Context::current();
+        let moment = self.moment();
+        self.note_end_of_report_only(&moment);
+        let policy = &moment.policy;
         let id = self.inner.exchanges.fetch_add(1, Ordering::Relaxed) + 1;
         let line = Line { exchange: Some(id), ..Line::new(Stage::Request, attempt.client, attempt.hop) };
         if attempt.method == Method::CONNECT {
             // Its target is an authority, not a URL, so it comes before anything that reads one.
-            return Err(self.record_unread(
-                &context,
-                &line,
-                Some(attempt.method),
-                Denied::bare(self.policy(), Reason::ConnectMethod),
-            ));
+            let denied = Denied::bare(policy, Reason::ConnectMethod);
+            return Err(self.record_unread(&moment, &line, Some(attempt.method), denied));
         }
         let destination = match &attempt.destination {
             Ok(destination) => destination,
             Err(error) => {
-                let denied = Denied::invalid(self.policy(), error);
-                return Err(self.record_unread(&context, &line, Some(attempt.method), denied));
+                let denied = Denied::invalid(policy, error);
+                return Err(self.record_unread(&moment, &line, Some(attempt.method), denied));
             }
         };
         let request = Request::new(attempt.method, destination);
-        let decision = match self.policy().decide(&request) {
-            Decision::Allow { rule } => match forbidden_in_any_request(attempt, destination) {
-                None => Decision::Allow { rule },
-                Some(reason) => Decision::Deny { reason, rule: None },
-            },
-            deny => deny,
-        };
-        let rule = self.carry_out(decision, &context, &line, &request, true)?;
-        Ok(Exchange::begin(self.clone(), context, line, attempt, destination, rule))
+        let mut answer = policy.answer(&request, moment.now);
+        if let (false, Some(reason)) = (answer.is_enforced_denial(), forbidden_in_any_request(attempt, destination)) {
+            answer = Answer::Deny(Denial::by(policy.innermost(), reason, None, Mode::Enforce));
+        }
+        let grant = self.carry_out(&answer, &moment, &line, &request, true)?;
+        Ok(Exchange::begin(self.clone(), moment, line, attempt, destination, grant))
     }
 
     /// Records a decision and turns it into what the caller does.
     fn carry_out(
         &self,
-        decision: Decision,
-        context: &Context,
+        answer: &Answer<'_>,
+        moment: &Moment,
         line: &Line,
         request: &Request<'_>,
         record_allowed: bool,
-    ) -> Result<RuleId, Denied> {
-        match decision {
-            Decision::Deny { reason, rule } => {
-                let denied = Denied::new(self.policy(), reason, rule, request);
-                self.record_denied(context, line, request, &denied);
-                Err(denied)
-            }
-            Decision::Allow { rule } => {
+    ) -> Result<Grant, Denied> {
+        let denial = match answer {
+            Answer::Allow(rules) => {
+                let grant = Grant::by(rules);
                 if record_allowed {
-                    let message = format!("egress allowed by rule `{rule}`: {}", Asked(request));
+                    let message = format!("egress allowed by rule `{}`: {}", rules.rule.id, Asked(request));
                     let record = AuditRecord {
                         action: Some("allowed"),
-                        rule_id: Some(rule.as_str()),
-                        ..self.request_record(AuditEvent::Decision, context, line, request, message)
+                        ..self.request_record(AuditEvent::Decision, moment, line, request, message)
                     };
-                    if let Err(cause) = self.inner.sink.record(&record) {
-                        return Err(Denied::audit_failed(self.policy(), request, &cause));
-                    }
+                    self.record_granted(&grant.stamp(record), moment, request)?;
                 }
-                Ok(rule)
+                return Ok(grant);
             }
+            Answer::Deny(denial) => denial,
+        };
+        let denied = Denied::new(denial, request);
+        if denial.mode == Mode::Enforce {
+            self.record_denied(moment, line, request, &denied);
+            return Err(denied);
         }
+        let grant = Grant::despite(denial);
+        let message = format!("report-only, sent all the same: {denied}");
+        let record = AuditRecord {
+            level: "WARN",
+            action: Some("allowed"),
+            reason: Some(denied.reason().as_str()),
+            denied_by: moment.denied_by(&denied),
+            ..self.request_record(AuditEvent::Decision, moment, line, request, message)
+        };
+        self.record_granted(&grant.stamp(record), moment, request)?;
+        Ok(grant)
+    }
+
+    /// What cannot be recorded is not sent.
+    fn record_granted(&self, record: &AuditRecord<'_>, moment: &Moment, request: &Request<'_>) -> Result<(), Denied> {
+        let recorded = self.inner.sink.record(record);
+        recorded.map_err(|cause| Denied::audit_failed(&moment.policy, request, &cause))
     }
 
     /// A denial stands whether or not it could be recorded.
-    fn record_denied(&self, context: &Context, line: &Line, request: &Request<'_>, denied: &Denied) {
+    fn record_denied(&self, moment: &Moment, line: &Line, request: &Request<'_>, denied: &Denied) {
         let record = AuditRecord {
             level: "WARN",
             action: Some("denied"),
             reason: Some(denied.reason().as_str()),
             rule_id: denied.rule().map(RuleId::as_str),
-            ..self.request_record(AuditEvent::Decision, context, line, request, denied.to_string())
+            denied_by: moment.denied_by(denied),
+            ..self.request_record(AuditEvent::Decision, moment, line, request, denied.to_string())
         };
         let _ = self.inner.sink.record(&record);
     }
 
-    fn record_unread(&self, context: &Context, line: &Line, method: Option<&Method>, denied: Denied) -> Denied {
+    fn record_unread(&self, moment: &Moment, line: &Line, method: Option<&Method>, denied: Denied) -> Denied {
         let record = AuditRecord {
             level: "WARN",
             action: Some("denied"),
@@ -180,16 +204,16 @@ impl Guard {
             stage: Some(line.stage.as_str()),
             method: method.map(|method| shortened(method.as_str(), 32)),
             hop: line.hop,
-            ..self.record(AuditEvent::Decision, context, denied.to_string())
+            ..self.record(AuditEvent::Decision, moment, denied.to_string())
         };
         let _ = self.inner.sink.record(&record);
         denied
     }
 
     fn request_record<'a>(
-        &'a self,
+        &self,
         event_type: AuditEvent,
-        context: &'a Context,
+        moment: &'a Moment,
         line: &Line,
         request: &Request<'a>,
         message: String,
@@ -198,7 +222,7 @@ impl Guard {
         let path = request.path.map(|path| shortened(path, PATH_IN_A_LINE));
         AuditRecord {
             exchange_id: line.exchange,
-            boundary: Some(self.policy().boundary(request.host, peer_ip).as_str()),
+            boundary: Some(moment.policy.boundary(request.host, peer_ip).as_str()),
             client: Some(line.client),
             stage: Some(line.stage.as_str()),
             method: request.method.map(|method| shortened(method.as_str(), 32)),
@@ -211,20 +235,35 @@ impl Guard {
             peer_port: line.peer.map(|peer| peer.remote.port()),
             local_port: line.peer.map(|peer| peer.local.port()),
             hop: line.hop,
-            ..self.record(event_type, context, message)
+            ..self.record(event_type, moment, message)
         }
     }
 
     /// What every line has.
-    fn record<'a>(&'a self, event_type: AuditEvent, context: &'a Context, message: String) -> AuditRecord<'a> {
+    fn record<'a>(&self, event_type: AuditEvent, moment: &'a Moment, message: String) -> AuditRecord<'a> {
         let seq = self.inner.seq.fetch_add(1, Ordering::Relaxed) + 1;
-        AuditRecord::new(event_type, seq, self.policy().name(), context, message)
+        AuditRecord::new(event_type, seq, moment.now, &moment.policy, &moment.context, message)
+    }
+}
+
+/// What is in force as something is decided.
+#[derive(Debug)]
+pub(crate) struct Moment {
+    policy: Arc<Policy>,
+    context: Context,
+    now: SystemTime,
+}
+
+impl Moment {
+    /// Which of several layers denies.
+    fn denied_by<'a>(&self, denied: &'a Denied) -> Option<&'a str> {
+        (self.policy.layers().count() > 1).then(|| denied.policy())
     }
 }
 
 impl fmt::Debug for Guard {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Guard").field("policy", self.policy()).finish_non_exhaustive()
+        f.debug_struct("Guard").field("policy", &self.policy()).finish_non_exhaustive()
     }
 }
 

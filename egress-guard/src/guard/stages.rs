@@ -3,11 +3,11 @@
 use std::net::IpAddr;
 
 use super::line::Line;
-use super::{Guard, Peer, Stage};
-use crate::audit::Context;
-use crate::decision::{Decision, Reason, Request};
+use super::{Guard, Moment, Peer, Stage};
+use crate::decision::{Denial, Reason, Request};
 use crate::denied::Denied;
 use crate::destination::{Host, InvalidDestination};
+use crate::policy::Mode;
 
 /// The client that asks, and the place where it does.
 #[derive(Clone, Copy, Debug)]
@@ -23,16 +23,17 @@ impl Guard {
         peer: Option<Peer>,
         record_allowed: bool,
     ) -> Result<(), Denied> {
-        let line = Line { peer, ..Line::new(at.1, at.0, None) };
-        let decision = self.policy().decide(request);
-        self.carry_out(decision, &Context::current(), &line, request, record_allowed).map(drop)
+        let (moment, line) = (self.moment(), Line { peer, ..Line::new(at.1, at.0, None) });
+        let answer = moment.policy.answer(request, moment.now);
+        self.carry_out(&answer, &moment, &line, request, record_allowed).map(drop)
     }
 
     /// Denies what no policy can allow.
     pub(crate) fn refuse(&self, at: At, request: &Request<'_>, reason: Reason) -> Denied {
-        let line = Line::new(at.1, at.0, None);
-        let denied = Denied::new(self.policy(), reason, None, request);
-        self.record_denied(&Context::current(), &line, request, &denied);
+        let (moment, line) = (self.moment(), Line::new(at.1, at.0, None));
+        let denial = Denial::by(moment.policy.innermost(), reason, None, Mode::Enforce);
+        let denied = Denied::new(&denial, request);
+        self.record_denied(&moment, &line, request, &denied);
         denied
     }
 
@@ -41,16 +42,18 @@ impl Guard {
         match host {
             Some(host) => self.refuse(at, &Request::name(host), reason),
             None => {
-                let line = Line::new(at.1, at.0, None);
-                self.record_unread(&Context::current(), &line, None, Denied::bare(self.policy(), reason))
+                let (moment, line) = (self.moment(), Line::new(at.1, at.0, None));
+                let denied = Denied::bare(&moment.policy, reason);
+                self.record_unread(&moment, &line, None, denied)
             }
         }
     }
 
     /// Denies a destination that cannot be read.
     pub(crate) fn refuse_unread(&self, at: At, error: &InvalidDestination) -> Denied {
-        let line = Line::new(at.1, at.0, None);
-        self.record_unread(&Context::current(), &line, None, Denied::invalid(self.policy(), error))
+        let (moment, line) = (self.moment(), Line::new(at.1, at.0, None));
+        let denied = Denied::invalid(&moment.policy, error);
+        self.record_unread(&moment, &line, None, denied)
     }
 
     /// The addresses of an answer that may be dialled. Those left out leave one line, however many they are; an error
@@ -61,7 +64,8 @@ impl Guard {
         name: &Request<'_>,
         answer: impl Iterator<Item = IpAddr>,
     ) -> Result<Vec<IpAddr>, Denied> {
-        let is_allowed = |ip: &IpAddr| matches!(self.policy().decide(&name.peer(*ip)), Decision::Allow { .. });
+        let Moment { policy, now, .. } = self.moment();
+        let is_allowed = |ip: &IpAddr| !policy.answer(&name.peer(*ip), now).is_enforced_denial();
         let (allowed, left_out): (Vec<IpAddr>, Vec<IpAddr>) = answer.partition(is_allowed);
         let denied = left_out.first().and_then(|ip| self.judge(at, &name.peer(*ip), None, false).err());
         match denied {

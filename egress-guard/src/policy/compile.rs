@@ -1,22 +1,28 @@
 //! From a draft to a policy: every text is checked, every fault is collected, nothing is guessed.
 
+mod addresses;
+
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use ipnet::IpNet;
 
+use super::date::Day;
 use super::draft::{PolicyDraft, RuleDraft, Text};
 use super::error::PolicyFault;
+use super::layer::{Index, Internal, Layer};
 use super::path::{PathSet, PathSetBuilder};
 use super::pattern::HostPattern;
-use super::rule::{Addresses, CompiledRule, Effect, Internal, RuleId};
+use super::rule::{Addresses, CompiledRule, Effect, RuleId};
 use super::value::{IDENTIFIER, is_identifier, parse_method, parse_network, parse_ports, parse_scheme};
-use super::{Index, Policy};
+use super::{Boundary, Mode};
 
-/// Checks a draft and builds the policy; faults already found by its reader are reported with the new ones.
-pub(super) fn compile(draft: PolicyDraft, faults: Vec<PolicyFault>) -> Result<Policy, Vec<PolicyFault>> {
+/// Checks a draft and builds the policy's layer; faults already found by its reader are reported with the new ones.
+pub(super) fn compile(draft: PolicyDraft, faults: Vec<PolicyFault>) -> Result<Layer, Vec<PolicyFault>> {
     let mut compiler = Compiler { faults, ..Compiler::default() };
+    let report_only_until = compiler.report_only_until(&draft);
     let name = compiler.name(draft.name, draft.offset, draft.unread);
+    let owner = compiler.prose("owner", draft.owner);
     compiler.internal(&draft.internal_hosts, &draft.internal_networks);
     // Deny rules first, so that of all rules that match a request the first one decides.
     let drafts = draft.deny.into_iter().map(|draft| (Effect::Deny, draft));
@@ -24,7 +30,8 @@ pub(super) fn compile(draft: PolicyDraft, faults: Vec<PolicyFault>) -> Result<Po
         compiler.rule(effect, draft);
     }
     if compiler.faults.is_empty() {
-        Ok(Policy { name, rules: compiler.rules, index: compiler.index, internal: compiler.internal })
+        let Compiler { rules, index, internal, .. } = compiler;
+        Ok(Layer { name, owner, report_only_until, sha256: None, source: "code".into(), rules, index, internal })
     } else {
         Err(compiler.faults)
     }
@@ -40,8 +47,8 @@ struct Compiler {
     index: Index,
     internal: Internal,
     internal_networks: Vec<IpNet>,
-    /// Rules with the same `addresses` share one, so that a decision can compare them by pointer.
-    addresses: HashMap<Vec<String>, Arc<Addresses>>,
+    /// Rules with the same `addresses` and `boundary` share one, so that a decision can compare them by pointer.
+    addresses: HashMap<(Vec<String>, Option<Boundary>), Arc<Addresses>>,
 }
 
 impl Compiler {
@@ -70,6 +77,60 @@ impl Compiler {
             self.fault(name.offset, format!("name {:?} is no identifier", name.text), IDENTIFIER);
         }
         name.text.into()
+    }
+
+    /// The day on which report-only ends, if the policy begins so.
+    fn report_only_until(&mut self, draft: &PolicyDraft) -> Option<Day> {
+        let mode = draft.mode.as_ref().map_or(Mode::Enforce, |mode| self.mode(mode));
+        let until = draft.report_only_until.as_ref();
+        match (mode, until) {
+            (Mode::Enforce, None) => None,
+            (Mode::Enforce, Some(until)) => {
+                if !draft.unread {
+                    self.fault(
+                        until.offset,
+                        "`report_only_until` is stated, and the mode is not report-only",
+                        "write mode = \"report-only\" beside it, or remove it",
+                    );
+                }
+                None
+            }
+            (Mode::ReportOnly, None) => {
+                if !draft.unread {
+                    self.fault(
+                        draft.mode.as_ref().and_then(|mode| mode.offset),
+                        "mode \"report-only\" has no end",
+                        "write the day from which the policy is enforced, as in report_only_until = 2027-03-31",
+                    );
+                }
+                None
+            }
+            (Mode::ReportOnly, Some(until)) => self.day("report_only_until", until),
+        }
+    }
+
+    fn mode(&mut self, Text { text, offset }: &Text) -> Mode {
+        match text.as_str() {
+            "enforce" => Mode::Enforce,
+            "report-only" => Mode::ReportOnly,
+            other => {
+                let cure = "write \"enforce\" or \"report-only\"";
+                self.fault(*offset, format!("mode {other:?} is unknown"), cure);
+                Mode::Enforce
+            }
+        }
+    }
+
+    fn day(&mut self, key: &str, Text { text, offset }: &Text) -> Option<Day> {
+        let day = Day::parse(text);
+        if day.is_none() {
+            self.fault(
+                *offset,
+                format!("{text:?} is no day"),
+                format!("write year, month and day, as in {key} = 2027-03-31"),
+            );
+        }
+        day
     }
 
     fn internal(&mut self, hosts: &[Text], networks: &[Text]) {
@@ -102,6 +163,8 @@ impl Compiler {
             methods: self.list(at, "methods", draft.methods.as_deref(), parse_method),
             paths,
             addresses: self.addresses(effect, &id, &draft),
+            mode: self.rule_mode(effect, &id, draft.mode.as_ref()),
+            expires: draft.expires.as_ref().and_then(|day| self.day("expires", day)),
             reason: self.prose("reason", draft.reason),
             owner: self.prose("owner", draft.owner),
             id,
@@ -236,73 +299,17 @@ impl Compiler {
         }
     }
 
-    fn addresses(&mut self, effect: Effect, id: &RuleId, draft: &RuleDraft) -> Arc<Addresses> {
-        let texts = draft.addresses.as_deref();
-        let offset = texts.and_then(|texts| texts.first()).and_then(|text| text.offset).or(draft.offset);
-        if texts.is_some() && effect == Effect::Deny {
+    fn rule_mode(&mut self, effect: Effect, id: &RuleId, text: Option<&Text>) -> Mode {
+        let Some(text) = text else { return Mode::Enforce };
+        let mode = self.mode(text);
+        if effect == Effect::Allow {
             self.fault(
-                offset,
-                format!("deny rule `{id}` states `addresses`"),
-                "write networks = [...]: a deny rule with networks denies every name that resolves into them",
+                text.offset,
+                format!("allow rule `{id}` states a mode"),
+                "remove it: to try a policy out, write mode = \"report-only\" and report_only_until at its top",
             );
         }
-        if texts.is_some() && draft.hosts.is_none() && !draft.any_host {
-            self.fault(
-                offset,
-                format!("rule `{id}` states `addresses` but lists no hosts"),
-                "remove it: `addresses` says what names may resolve to, and `networks` already lists addresses",
-            );
-        }
-        if texts.is_some_and(<[Text]>::is_empty) && !draft.unread {
-            self.empty(offset, id, "addresses");
-        }
-        let public = [Text::from("public".to_owned())];
-        let texts = texts.unwrap_or(&public);
-        let mut key: Vec<String> = texts.iter().map(|text| text.text.clone()).collect();
-        key.sort_unstable();
-        key.dedup();
-        if let Some(known) = self.addresses.get(&key) {
-            return Arc::clone(known);
-        }
-        let addresses = Arc::new(self.parse_addresses(texts));
-        self.addresses.insert(key, Arc::clone(&addresses));
-        addresses
-    }
-
-    fn parse_addresses(&mut self, texts: &[Text]) -> Addresses {
-        let mut addresses = Addresses::default();
-        for Text { text, offset } in texts {
-            match text.as_str() {
-                "public" => addresses.public = true,
-                "private" => addresses.private = true,
-                "internal" if self.internal_networks.is_empty() => self.fault(
-                    *offset,
-                    "addresses = [\"internal\"] opens nothing: [internal] lists no networks",
-                    "list them, as in [internal] networks = [\"10.0.0.0/8\"]",
-                ),
-                "internal" => {
-                    for network in &self.internal_networks {
-                        addresses.networks.entry(*network);
-                    }
-                }
-                other => match parse_network(other) {
-                    Ok(network) => {
-                        addresses.networks.entry(network);
-                    }
-                    Err((problem, cure))
-                        if other.contains(['/', ':']) || other.starts_with(|c: char| c.is_ascii_digit()) =>
-                    {
-                        self.fault(*offset, problem, cure);
-                    }
-                    Err(_) => self.fault(
-                        *offset,
-                        format!("{other:?} is no kind of address"),
-                        "write \"public\", \"private\", \"internal\" or a network such as \"10.20.0.0/16\"",
-                    ),
-                },
-            }
-        }
-        addresses
+        mode
     }
 
     fn prose(&mut self, key: &str, text: Option<Text>) -> Option<Box<str>> {

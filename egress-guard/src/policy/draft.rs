@@ -1,10 +1,28 @@
-//! A policy as somebody wrote it, in a file or in code, before anything is checked.
+//! A policy as somebody wrote it, in a file or in code, before anything is checked: for tools that look at the text.
+//!
+//! ```
+//! use egress_guard::draft::PolicyDraft;
+//!
+//! let text = "version = 1\nname = 'orders'\n[[allow]]\nid = 'api'\nhosts = ['*.github.io']\n";
+//! let draft = PolicyDraft::from_toml(text)?;
+//! let host = &draft.allow[0].hosts.as_ref().unwrap()[0];
+//! assert_eq!((host.text.as_str(), host.offset), ("*.github.io", Some(58)));
+//! # Ok::<(), egress_guard::PolicyError>(())
+//! ```
+
+pub use super::pattern::HostPattern;
+
+use super::document;
+use super::error::PolicyError;
 
 /// A text and where it stands, as a byte offset; texts given in code have none.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Text {
-    pub(super) text: String,
-    pub(super) offset: Option<usize>,
+#[non_exhaustive]
+pub struct Text {
+    /// The text, without quotes.
+    pub text: String,
+    /// The byte at which it begins, quotes included.
+    pub offset: Option<usize>,
 }
 
 impl From<String> for Text {
@@ -13,33 +31,66 @@ impl From<String> for Text {
     }
 }
 
-/// An absent list means the default; an empty one is a fault.
+/// A rule. An absent list means the default; an empty one is a fault.
 #[derive(Clone, Debug, Default)]
-pub(super) struct RuleDraft {
-    pub(super) offset: Option<usize>,
+#[non_exhaustive]
+#[allow(missing_docs, reason = "the fields are the keys of the policy language")]
+pub struct RuleDraft {
+    pub offset: Option<usize>,
     /// Whether a value could not be read, so that its absence is no fault of its own.
     pub(super) unread: bool,
-    pub(super) id: Option<Text>,
-    pub(super) hosts: Option<Vec<Text>>,
-    pub(super) any_host: bool,
-    pub(super) networks: Option<Vec<Text>>,
-    pub(super) ports: Option<Vec<Text>>,
-    pub(super) schemes: Option<Vec<Text>>,
-    pub(super) methods: Option<Vec<Text>>,
-    pub(super) paths: Option<Vec<Text>>,
-    pub(super) addresses: Option<Vec<Text>>,
-    pub(super) reason: Option<Text>,
-    pub(super) owner: Option<Text>,
+    pub id: Option<Text>,
+    pub hosts: Option<Vec<Text>>,
+    /// `dangerously_any_host`.
+    pub any_host: bool,
+    pub networks: Option<Vec<Text>>,
+    pub ports: Option<Vec<Text>>,
+    pub schemes: Option<Vec<Text>>,
+    pub methods: Option<Vec<Text>>,
+    pub paths: Option<Vec<Text>>,
+    pub addresses: Option<Vec<Text>>,
+    pub boundary: Option<Text>,
+    pub mode: Option<Text>,
+    pub expires: Option<Text>,
+    pub reason: Option<Text>,
+    pub owner: Option<Text>,
 }
 
+/// A whole policy.
 #[derive(Clone, Debug, Default)]
-pub(super) struct PolicyDraft {
-    pub(super) offset: Option<usize>,
+#[non_exhaustive]
+#[allow(missing_docs, reason = "the fields are the keys of the policy language")]
+pub struct PolicyDraft {
+    pub offset: Option<usize>,
     /// As in [`RuleDraft`].
     pub(super) unread: bool,
-    pub(super) name: Option<Text>,
-    pub(super) internal_hosts: Vec<Text>,
-    pub(super) internal_networks: Vec<Text>,
-    pub(super) allow: Vec<RuleDraft>,
-    pub(super) deny: Vec<RuleDraft>,
+    pub name: Option<Text>,
+    pub owner: Option<Text>,
+    pub mode: Option<Text>,
+    pub report_only_until: Option<Text>,
+    pub internal_hosts: Vec<Text>,
+    pub internal_networks: Vec<Text>,
+    pub allow: Vec<RuleDraft>,
+    pub deny: Vec<RuleDraft>,
+}
+
+impl PolicyDraft {
+    /// Reads the shape of a policy from TOML: its keys, and whether their values are of the right kind. Whether they
+    /// make a policy is only known from [`Policy::from_toml`](crate::Policy::from_toml).
+    ///
+    /// # Errors
+    ///
+    /// Every fault of the shape at once.
+    pub fn from_toml(text: &str) -> Result<Self, PolicyError> {
+        document::draft_from_toml(text)
+    }
+
+    /// The same from JSON.
+    ///
+    /// # Errors
+    ///
+    /// As [`from_toml`](Self::from_toml).
+    pub fn from_json(text: &str) -> Result<Self, PolicyError> {
+        document::draft_from_json(text)
+    }
 }

@@ -22,7 +22,7 @@ pub struct PolicyError {
 }
 
 impl PolicyError {
-    pub(super) fn new(source: impl Into<Box<str>>, faults: Vec<PolicyFault>) -> Self {
+    pub(crate) fn new(source: impl Into<Box<str>>, faults: Vec<PolicyFault>) -> Self {
         Self { source: source.into(), faults }
     }
 
@@ -47,7 +47,7 @@ impl PolicyError {
         &self.faults
     }
 
-    pub(super) fn named(self, source: impl Into<Box<str>>) -> Self {
+    pub(crate) fn named(self, source: impl Into<Box<str>>) -> Self {
         Self { source: source.into(), ..self }
     }
 }
@@ -84,8 +84,14 @@ pub struct PolicyFault {
 }
 
 impl PolicyFault {
-    pub(super) fn new(offset: Option<usize>, problem: impl Into<String>, cure: impl Into<String>) -> Self {
+    pub(crate) fn new(offset: Option<usize>, problem: impl Into<String>, cure: impl Into<String>) -> Self {
         Self { offset, place: None, problem: problem.into(), cure: cure.into() }
+    }
+
+    /// The byte in the text at which it stands; absent for a policy built in code, and where it is about no one place.
+    #[must_use]
+    pub fn offset(&self) -> Option<usize> {
+        self.offset
     }
 
     /// The line, counted from 1; absent for a policy built in code.

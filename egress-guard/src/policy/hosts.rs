@@ -55,6 +55,10 @@ impl<V: Default> HostMap<V> {
 }
 
 impl<V> HostMap<V> {
+    pub(crate) fn is_empty(&self) -> bool {
+        self.exact.is_empty() && self.below.is_empty() && self.shapes.is_empty()
+    }
+
     /// Calls `visit` with the value of every pattern that matches a name in normal form.
     pub(crate) fn visit(&self, name: &str, mut visit: impl FnMut(&V)) {
         if let Some(value) = self.exact.get(name) {
@@ -194,6 +198,44 @@ mod tests {
                     (0..patterns.len()).filter(|number| matches(&patterns[*number], &name)).collect();
                 prop_assert_eq!(found, walked, "{} in {:?}", name, patterns);
             }
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn a_pattern_that_covers_another_matches_all_its_names(
+            one in pattern(), other in pattern(), names in prop::collection::vec(name(), 1..60),
+        ) {
+            let parse = |text: &str| HostPattern::parse(text, Effect::Allow).unwrap();
+            let covers = parse(&one).covers(&parse(&other));
+            let stray = names.iter().find(|name| matches(&other, name) && !matches(&one, name));
+            prop_assert!(!(covers && stray.is_some()), "{one} covers {other}, but not {stray:?}");
+        }
+    }
+
+    #[test]
+    fn which_patterns_cover_which() {
+        let cases = [
+            ("a.example.com", "a.example.com", true),
+            ("*.example.com", "a.example.com", true),
+            ("*.example.com", "a.b.example.com", true),
+            ("*.example.com", "*.b.example.com", true),
+            ("*.example.com", ".b.example.com", true),
+            ("*.example.com", "example.com", false),
+            ("*.example.com", ".example.com", false),
+            (".example.com", "*.example.com", true),
+            (".*.example.com", "*.example.com", true),
+            ("*.*.example.com", "*.example.com", false),
+            ("ec2.*.amazonaws.com", "ec2.eu-west-1.amazonaws.com", true),
+            ("ec2.*.amazonaws.com", "*.amazonaws.com", false),
+            ("b-*.s3.amazonaws.com", "b-x-*.s3.amazonaws.com", true),
+            ("b-x-*.s3.amazonaws.com", "b-*.s3.amazonaws.com", false),
+            ("a*a.example.com", "a.example.com", false),
+            ("a.example.com", "*.example.com", false),
+        ];
+        for (one, other, expected) in cases {
+            let parse = |text: &str| HostPattern::parse(text, Effect::Allow).unwrap();
+            assert_eq!(parse(one).covers(&parse(other)), expected, "{one} covers {other}");
         }
     }
 

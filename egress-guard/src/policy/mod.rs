@@ -2,10 +2,12 @@
 
 mod address;
 mod compile;
+mod date;
 mod document;
-mod draft;
+pub mod draft;
 mod error;
 mod hosts;
+mod layer;
 mod network;
 mod path;
 mod pattern;
@@ -14,22 +16,19 @@ mod value;
 
 use std::fmt;
 use std::net::IpAddr;
-use std::path::Path;
 use std::sync::Arc;
+use std::time::SystemTime;
 
 pub use address::AddressClass;
 pub use error::{PolicyError, PolicyFault};
-pub use rule::{Rule, RuleId};
+pub use rule::{Effect, Rule, RuleId};
 
-pub(crate) use address::reachable_through;
-pub(crate) use path::is_ambiguous;
-pub(crate) use rule::{Addresses, CompiledRule, Effect};
+pub(crate) use layer::{Layer, Subject};
+pub(crate) use path::{is_ambiguous, path_pattern_for};
+pub(crate) use rule::{Addresses, CompiledRule};
 
 use crate::destination::Host;
 use draft::{PolicyDraft, Text};
-use hosts::HostMap;
-use network::NetworkMap;
-use rule::Internal;
 
 /// Which outbound requests are allowed. Without a rule that allows it, every request is denied.
 ///
@@ -37,6 +36,8 @@ use rule::Internal;
 /// there is no way to hold one that is half valid.
 ///
 /// ```
+/// use std::time::SystemTime;
+///
 /// use egress_guard::{Decision, Policy, Request};
 ///
 /// let policy = Policy::from_toml(
@@ -52,25 +53,15 @@ use rule::Internal;
 ///     "#,
 /// )?;
 /// let destination = "https://api.payments.example/v1/charges".parse()?;
-/// let decision = policy.decide(&Request::new(&http::Method::POST, &destination));
-/// assert!(matches!(decision, Decision::Allow { rule } if rule.as_str() == "payments-api"));
+/// let decision = policy.decide(&Request::new(&http::Method::POST, &destination), SystemTime::now());
+/// assert!(matches!(decision, Decision::Allow { rule, .. } if rule.as_str() == "payments-api"));
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[derive(Clone)]
 pub struct Policy {
-    name: Arc<str>,
-    rules: Vec<CompiledRule>,
-    index: Index,
-    internal: Internal,
-}
-
-/// Which rules a host or an address could be matched by, as numbers into the policy's rules, in rising order.
-#[derive(Clone, Debug, Default)]
-struct Index {
-    hosts: HostMap<Vec<usize>>,
-    networks: NetworkMap<Vec<usize>>,
-    deny_any_host: Vec<usize>,
-    allow_any_host: Vec<usize>,
+    /// The layers around the innermost one, the outermost first.
+    outer: Arc<[Arc<Layer>]>,
+    innermost: Arc<Layer>,
 }
 
 impl Policy {
@@ -85,7 +76,7 @@ impl Policy {
     ///
     /// Every fault of the text at once, each with line, column and what to write instead.
     pub fn from_toml(text: &str) -> Result<Self, PolicyError> {
-        document::from_toml(text)
+        document::from_toml(text).map(Self::of)
     }
 
     /// Reads a policy from JSON, in the same shape as TOML.
@@ -94,119 +85,122 @@ impl Policy {
     ///
     /// As [`from_toml`](Self::from_toml).
     pub fn from_json(text: &str) -> Result<Self, PolicyError> {
-        document::from_json(text)
+        document::from_json(text).map(Self::of)
     }
 
-    /// Reads a policy file: JSON if its name ends in `.json`, TOML otherwise.
-    ///
-    /// # Errors
-    ///
-    /// When the file cannot be read, and as [`from_toml`](Self::from_toml); the message names the file.
-    pub fn from_file(path: impl AsRef<Path>) -> Result<Self, PolicyError> {
-        let path = path.as_ref();
-        let source = format!("the policy {}", path.display());
-        let text = std::fs::read_to_string(path).map_err(|error| {
-            let cure = match error.kind() {
-                std::io::ErrorKind::InvalidData => "save it as UTF-8",
-                _ => "ship the policy with the function, and name the place where it stands at run time",
-            };
-            let fault = PolicyFault::new(None, format!("the file cannot be read: {error}"), cure);
-            PolicyError::new(source.as_str(), vec![fault])
-        })?;
-        let is_json = path.extension().is_some_and(|extension| extension.eq_ignore_ascii_case("json"));
-        let policy = if is_json { Self::from_json(&text) } else { Self::from_toml(&text) };
-        policy.map_err(|error| error.named(source))
+    fn of(layer: Layer) -> Self {
+        Self { outer: Arc::new([]), innermost: Arc::new(layer) }
     }
 
-    /// The name, as audit lines carry it in `policy_id`.
+    /// Narrows this policy by another one: what comes back allows a request only if both do.
+    ///
+    /// So the network's owner ships a baseline, and the function's developer can tighten it but never loosen it. Each
+    /// keeps its own name, mode and `[internal]`. Layers can be narrowed again, to any depth.
+    ///
+    /// ```
+    /// use std::time::SystemTime;
+    ///
+    /// use egress_guard::{Decision, Policy, Request, Rule};
+    ///
+    /// let baseline = Policy::builder("organisation").allow(Rule::new("partners").hosts(["*.partner.example"])).build()?;
+    /// let function = Policy::builder("orders")
+    ///     .allow(Rule::new("payments").hosts(["api.partner.example"]))
+    ///     .allow(Rule::new("own-idea").hosts(["files.example.org"]))
+    ///     .build()?;
+    /// let policy = baseline.narrowed_by(function);
+    ///
+    /// let is_allowed = |url: &str| {
+    ///     let destination = url.parse().unwrap();
+    ///     matches!(policy.decide(&Request::to(&destination), SystemTime::now()), Decision::Allow { .. })
+    /// };
+    /// assert!(is_allowed("https://api.partner.example/"));
+    /// assert!(!is_allowed("https://www.partner.example/"), "the function does not list it");
+    /// assert!(!is_allowed("https://files.example.org/"), "the baseline does not list it");
+    /// # Ok::<(), egress_guard::PolicyError>(())
+    /// ```
+    #[must_use]
+    pub fn narrowed_by(self, narrower: Self) -> Self {
+        Self { outer: self.layers().chain(narrower.outer.iter()).cloned().collect(), innermost: narrower.innermost }
+    }
+
+    /// The name, as audit lines carry it in `policy_id`; of layers, the innermost's.
     #[must_use]
     pub fn name(&self) -> &str {
-        &self.name
+        &self.innermost.name
     }
 
-    /// The rule with an id, for what its author says about it.
-    pub(crate) fn rule(&self, id: &RuleId) -> Option<&CompiledRule> {
-        self.rules.iter().find(|rule| rule.id == *id)
-    }
-
-    /// How many rules the policy has, allow and deny together.
+    /// How many rules the policy has, allow and deny together, in all its layers.
     #[must_use]
     pub fn rule_count(&self) -> usize {
-        self.rules.len()
+        self.layers().map(|layer| layer.rules.len()).sum()
     }
 
-    /// Whether a host, reached at `peer` where that is known, is the owner's own.
+    /// Whether denials are enforced. Of layers, one that enforces is enough.
+    #[must_use]
+    pub fn mode(&self, now: SystemTime) -> Mode {
+        let enforces = self.layers().any(|layer| layer.mode(now) == Mode::Enforce);
+        if enforces { Mode::Enforce } else { Mode::ReportOnly }
+    }
+
+    /// The SHA-256 of the text that the policy was read from, in lower-case hexadecimal digits; of layers, the
+    /// innermost's. A policy built in code has none.
+    #[must_use]
+    pub fn sha256(&self) -> Option<&str> {
+        self.innermost.sha256.as_deref()
+    }
+
+    pub(crate) fn innermost(&self) -> &Layer {
+        &self.innermost
+    }
+
+    /// The layers, the outermost first.
+    pub(crate) fn layers(&self) -> impl Iterator<Item = &Arc<Layer>> {
+        self.outer.iter().chain([&self.innermost])
+    }
+
+    /// The policy with the place that it was read from.
+    pub(crate) fn read_from(self, source: &str, sha256: &str) -> Self {
+        let layer = Layer::clone(&self.innermost);
+        Self::of(Layer { source: source.into(), sha256: Some(sha256.into()), ..layer })
+    }
+
+    /// On which side a request lies, as the network's owner sees it: the outermost layer that says what is internal.
     pub(crate) fn boundary(&self, host: &Host, peer: Option<IpAddr>) -> Boundary {
-        let mut internal = false;
-        let address = match host {
-            Host::Name(name) => {
-                self.internal.hosts.visit(name, |()| internal = true);
-                peer
-            }
-            Host::Ip(ip) => Some(*ip),
-        };
-        internal |= address.is_some_and(|ip| self.internal.networks.around(ip).next().is_some());
-        if internal { Boundary::Internal } else { Boundary::External }
-    }
-
-    /// Calls `visit` with every rule that the host or the peer address puts in question, deny rules before allow
-    /// rules within each list. A rule may be visited twice.
-    pub(crate) fn visit_candidates<'p>(
-        &'p self,
-        host: &Host,
-        peer: Option<IpAddr>,
-        mut visit: impl FnMut(usize, &'p CompiledRule, Subject),
-    ) {
-        let (name, literal) = match host {
-            Host::Name(name) => (Some(name), None),
-            Host::Ip(ip) => (None, Some(*ip)),
-        };
-        let mut visit_all = |rules: &[usize], subject: Subject| {
-            for number in rules {
-                if let Some(rule) = self.rules.get(*number) {
-                    visit(*number, rule, subject);
-                }
-            }
-        };
-        visit_all(&self.index.deny_any_host, Subject::Host);
-        if !name.is_some_and(|name| pattern::is_local(name)) {
-            visit_all(&self.index.allow_any_host, Subject::Host);
-        }
-        if let Some(name) = name {
-            self.index.hosts.visit(name, |rules| visit_all(rules, Subject::Host));
-        }
-        for ip in [literal, peer].into_iter().flatten() {
-            for reachable in reachable_through(ip) {
-                for (network, rules) in self.index.networks.around(reachable) {
-                    let opens = literal == Some(ip) && address::network_opens(network, ip);
-                    visit_all(rules, if opens { Subject::Literal } else { Subject::Address });
-                }
-            }
-        }
+        let owner = self.layers().find(|layer| layer.states_what_is_internal());
+        owner.and_then(|layer| layer.boundary(host, peer)).unwrap_or(Boundary::External)
     }
 }
 
 /// Without the rules: a policy can be long, and its name says which it is.
 impl fmt::Debug for Policy {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Policy").field("name", &self.name).field("rules", &self.rules.len()).finish_non_exhaustive()
+        f.debug_struct("Policy").field("name", &self.name()).field("rules", &self.rule_count()).finish_non_exhaustive()
     }
 }
 
-/// What put a rule in question.
+/// What is done about a denial.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Subject {
-    /// One of its hosts.
-    Host,
-    /// One of its networks, which [opens](address::network_opens) the IP literal that was asked for.
-    Literal,
-    /// One of its networks, around an address that it cannot allow: the name's, or one that it does not open. Deny
-    /// rules match it all the same.
-    Address,
+#[allow(clippy::exhaustive_enums, reason = "a third mode must break the code of everyone who enforces one")]
+pub enum Mode {
+    /// The request is not sent.
+    Enforce,
+    /// The request is sent, and its audit line says `would_deny`.
+    ReportOnly,
+}
+
+impl Mode {
+    /// The code in policies and audit lines.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Enforce => "enforce",
+            Self::ReportOnly => "report-only",
+        }
+    }
 }
 
 /// Whether a destination is the policy owner's own.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) enum Boundary {
     Internal,
     External,
@@ -241,6 +235,22 @@ impl PolicyBuilder {
         self
     }
 
+    /// Whom to ask about the policy; a developer whose request it denies is told.
+    pub fn owner(mut self, owner: impl Into<String>) -> Self {
+        self.draft.owner = Some(Text::from(owner.into()));
+        self
+    }
+
+    /// Lets everything through until a day, as `2027-03-31` in UTC, and only reports what the rules would deny; from
+    /// that day on the policy is enforced.
+    ///
+    /// What no policy can allow (CONNECT, a foreign `Host` header, an unreadable URL, ...) is denied all the same.
+    pub fn report_only_until(mut self, day: impl Into<String>) -> Self {
+        self.draft.mode = Some(Text::from("report-only".to_owned()));
+        self.draft.report_only_until = Some(Text::from(day.into()));
+        self
+    }
+
     /// States which hosts are internal: owned or managed by the policy's owner.
     pub fn internal_hosts<T: Into<String>>(mut self, hosts: impl IntoIterator<Item = T>) -> Self {
         self.draft.internal_hosts.extend(hosts.into_iter().map(|host| Text::from(host.into())));
@@ -259,6 +269,7 @@ impl PolicyBuilder {
     ///
     /// Every fault at once, each with what to write instead.
     pub fn build(self) -> Result<Policy, PolicyError> {
-        compile::compile(self.draft, Vec::new()).map_err(|faults| PolicyError::new("the policy", faults))
+        let compiled = compile::compile(self.draft, Vec::new());
+        compiled.map(Policy::of).map_err(|faults| PolicyError::new("the policy", faults))
     }
 }

@@ -37,6 +37,10 @@ impl<V: Default> NetworkMap<V> {
 }
 
 impl<V> NetworkMap<V> {
+    pub(crate) fn is_empty(&self) -> bool {
+        self.values.is_empty()
+    }
+
     /// Every network around an address. IPv4-mapped addresses are looked up as the IPv4 address they are dialled as.
     pub(crate) fn around(&self, ip: IpAddr) -> impl Iterator<Item = (IpNet, &V)> {
         let ip = ip.to_canonical();

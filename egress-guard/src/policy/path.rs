@@ -57,6 +57,13 @@ impl PathSetBuilder {
     }
 }
 
+/// A pattern that matches this path and no other, where one can be written.
+pub(crate) fn path_pattern_for(path: &str) -> Option<String> {
+    // A path of stars from outside must not become a pattern for everything.
+    let pattern = globset::escape(path);
+    PathSetBuilder::new().add(&pattern).is_ok().then_some(pattern)
+}
+
 /// Forms that mean something else than they seem to, or would match a `/` that they do not show.
 fn misunderstood(pattern: &str) -> Option<(String, String)> {
     let fault = |what: &str, cure: &str| Some((format!("path `{}` {what}", pattern.escape_debug()), cure.to_owned()));

@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use super::error::PolicyFault;
 use super::rule::Effect;
 use crate::destination::Host;
 
@@ -15,7 +16,7 @@ use crate::destination::Host;
 /// | `ec2.*.amazonaws.com` | `*` in the middle: exactly one label |
 /// | `bucket-*.s3.eu-west-1.amazonaws.com` | `*` within a label never crosses a dot |
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub(crate) struct HostPattern {
+pub struct HostPattern {
     pub(super) reach: Reach,
     /// The labels after the leading `*.` or `.`, joined by dots.
     pub(super) labels: Box<str>,
@@ -66,6 +67,60 @@ impl HostPattern {
             ));
         }
         Ok(Self { reach, labels: labels.into() })
+    }
+
+    /// Whether it can match more than one name.
+    #[must_use]
+    pub fn is_wildcard(&self) -> bool {
+        self.reach != Reach::Exact || self.labels.contains('*')
+    }
+
+    /// The labels after the leading `*.` or `.`, joined by dots; they may hold further wildcards.
+    #[must_use]
+    pub fn labels(&self) -> &str {
+        &self.labels
+    }
+
+    /// Whether it matches every name that another pattern matches.
+    ///
+    /// ```
+    /// use egress_guard::draft::HostPattern;
+    ///
+    /// let covers = |one: &str, other: &str| one.parse::<HostPattern>().unwrap().covers(&other.parse().unwrap());
+    /// assert!(covers("*.example.com", "api.example.com"));
+    /// assert!(covers(".example.com", "*.example.com"));
+    /// assert!(!covers("*.example.com", ".example.com"));
+    /// ```
+    #[must_use]
+    pub fn covers(&self, other: &Self) -> bool {
+        let (mine, theirs) = (self.labels.split('.').rev(), other.labels.split('.').rev());
+        let (my_depth, their_depth) = (mine.clone().count(), theirs.clone().count());
+        let their_least = their_depth + usize::from(other.reach == Reach::Below);
+        let reaches = match self.reach {
+            Reach::Exact => their_least == my_depth && other.reach == Reach::Exact,
+            Reach::Below => their_least > my_depth,
+            Reach::ApexAndBelow => their_least >= my_depth,
+        };
+        // Where their labels are at an end, any label may stand in their names.
+        reaches && mine.zip(theirs.chain(std::iter::repeat("*"))).all(|(mine, theirs)| label_covers(mine, theirs))
+    }
+}
+
+/// Whether every label that `theirs` matches is matched by `mine`.
+fn label_covers(mine: &str, theirs: &str) -> bool {
+    let Some((before, behind)) = mine.split_once('*') else { return mine == theirs };
+    match theirs.split_once('*') {
+        Some((their_before, their_behind)) => their_before.starts_with(before) && their_behind.ends_with(behind),
+        None => theirs.len() >= mine.len() - 1 && theirs.starts_with(before) && theirs.ends_with(behind),
+    }
+}
+
+/// Reads a pattern as a deny rule would, where a wildcard may reach as far as it likes.
+impl std::str::FromStr for HostPattern {
+    type Err = PolicyFault;
+
+    fn from_str(text: &str) -> Result<Self, PolicyFault> {
+        Self::parse(text, Effect::Deny).map_err(|bad| PolicyFault::new(None, bad.problem, bad.cure))
     }
 }
 

@@ -4,14 +4,16 @@ use std::fmt;
 use std::net::IpAddr;
 use std::ops::RangeInclusive;
 use std::sync::Arc;
+use std::time::SystemTime;
 
 use http::Method;
 
 use super::address::{AddressClass, network_opens};
+use super::date::Day;
 use super::draft::{RuleDraft, Text};
-use super::hosts::HostMap;
 use super::network::NetworkMap;
 use super::path::PathSet;
+use super::{Boundary, Mode};
 use crate::destination::Scheme;
 
 /// One entry of a policy, built in code.
@@ -98,6 +100,25 @@ impl Rule {
         self
     }
 
+    /// Which side of the boundary the rule is about, `internal` or `external`; both without it.
+    pub fn boundary(mut self, boundary: impl Into<String>) -> Self {
+        self.draft.boundary = Some(Text::from(boundary.into()));
+        self
+    }
+
+    /// Makes a deny rule report what it would deny instead of denying it.
+    pub fn report_only(mut self) -> Self {
+        self.draft.mode = Some(Text::from("report-only".to_owned()));
+        self
+    }
+
+    /// The day, as `2027-03-31` in UTC, from which the rule only denies: an allow rule allows nothing any more, and a
+    /// deny rule denies even if it was [report-only](Self::report_only).
+    pub fn expires(mut self, day: impl Into<String>) -> Self {
+        self.draft.expires = Some(Text::from(day.into()));
+        self
+    }
+
     /// Why the rule exists, for its readers.
     pub fn reason(mut self, reason: impl Into<String>) -> Self {
         self.draft.reason = Some(Text::from(reason.into()));
@@ -167,17 +188,32 @@ pub(crate) struct CompiledRule {
     pub(crate) methods: Option<Vec<Method>>,
     pub(crate) paths: Option<PathSet>,
     pub(crate) addresses: Arc<Addresses>,
+    /// Whether the rule, a deny rule, only reports.
+    pub(crate) mode: Mode,
+    pub(crate) expires: Option<Day>,
     pub(crate) reason: Option<Box<str>>,
     pub(crate) owner: Option<Box<str>>,
 }
 
+/// What a rule does with what it matches.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Effect {
+#[allow(clippy::exhaustive_enums, reason = "a rule allows or denies")]
+pub enum Effect {
+    /// It stands in `[[allow]]`.
     Allow,
+    /// It stands in `[[deny]]`.
     Deny,
 }
 
 impl CompiledRule {
+    pub(crate) fn has_expired(&self, now: SystemTime) -> bool {
+        self.expires.is_some_and(|day| day.has_begun(now))
+    }
+
+    pub(crate) fn mode(&self, now: SystemTime) -> Mode {
+        if self.has_expired(now) { Mode::Enforce } else { self.mode }
+    }
+
     pub(crate) fn matches_scheme(&self, scheme: Scheme) -> bool {
         match (&self.schemes, self.effect) {
             (Some(schemes), _) => schemes.contains(&scheme),
@@ -208,9 +244,12 @@ impl CompiledRule {
     }
 }
 
-/// Which addresses the names of an allow rule may resolve to.
+/// Which addresses a rule is about: what the names of an allow rule may resolve to, and on which side they lie.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Addresses {
+    /// As the policy writes them.
+    pub(crate) texts: Vec<String>,
+    pub(crate) boundary: Option<Boundary>,
     pub(crate) public: bool,
     pub(crate) private: bool,
     pub(crate) networks: NetworkMap<()>,
@@ -224,11 +263,4 @@ impl Addresses {
             _ => self.networks.around(ip).any(|(network, ())| network_opens(network, ip)),
         }
     }
-}
-
-/// What `[internal]` states: the hosts and networks that the policy's owner owns or manages.
-#[derive(Clone, Debug, Default)]
-pub(crate) struct Internal {
-    pub(crate) hosts: HostMap<()>,
-    pub(crate) networks: NetworkMap<()>,
 }

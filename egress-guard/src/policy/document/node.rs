@@ -25,6 +25,8 @@ pub(super) enum Value {
     /// In decimal digits.
     Integer(String),
     Boolean(bool),
+    /// A day without a time.
+    Date(String),
     /// A kind of value that no key takes.
     Other(&'static str),
 }
@@ -37,6 +39,7 @@ impl Value {
             Self::String(_) => "a string",
             Self::Integer(_) => "a number",
             Self::Boolean(_) => "true or false",
+            Self::Date(_) => "a date",
             Self::Other(kind) => kind,
         }
     }
@@ -75,7 +78,8 @@ fn toml_value(value: &Spanned<DeValue<'_>>) -> Node {
         },
         DeValue::Boolean(value) => Value::Boolean(*value),
         DeValue::Float(_) => Value::Other("a fraction"),
-        DeValue::Datetime(_) => Value::Other("a date"),
+        DeValue::Datetime(date) if date.time.is_none() && date.offset.is_none() => Value::Date(date.to_string()),
+        DeValue::Datetime(_) => Value::Other("a time"),
     };
     Node { offset, value }
 }

@@ -1,13 +1,22 @@
-//! The decision: a pure function of a policy and a request.
+//! The decision: a pure function of a policy, a request and a time.
 
-use std::fmt;
+mod explain;
+mod matching;
+mod reason;
+
 use std::net::IpAddr;
 use std::sync::Arc;
+use std::time::SystemTime;
 
 use http::Method;
 
-use crate::destination::{Destination, Fault, Host, InvalidDestination, Scheme};
-use crate::policy::{Addresses, CompiledRule, Effect, Policy, RuleId, Subject, is_ambiguous};
+pub use explain::{Explanation, LayerExplanation, RuleExplanation};
+pub use matching::Dimension;
+pub use reason::Reason;
+
+use crate::destination::{Destination, Host, Scheme};
+use crate::policy::{Addresses, CompiledRule, Effect, Layer, Mode, Policy, RuleId, Subject};
+use matching::{Match, allow_fails, deny_matches};
 
 /// What a policy is asked: as much of a request as is known at the place where it is asked.
 ///
@@ -62,154 +71,154 @@ impl<'a> Request<'a> {
 pub enum Decision {
     /// The request may be sent.
     Allow {
-        /// The rule that allows it.
+        /// The rule that allows it; of layers, the innermost's.
         rule: RuleId,
+        /// The rules of the layers around it, the outermost first.
+        baseline_rules: Vec<RuleId>,
     },
-    /// The request must not be sent.
+    /// The request must not be sent, or would not be if the mode were another.
     Deny {
         /// Why.
         reason: Reason,
-        /// The deny rule that matched, where it was one.
+        /// The deny rule that matched, or the allow rule that has expired.
         rule: Option<RuleId>,
+        /// The name of the policy that denies; of layers, the outermost that does.
+        policy: Arc<str>,
+        /// Whether the denial is enforced or only reported.
+        mode: Mode,
     },
 }
 
-/// Why a request is denied. The kebab-case code stands in audit lines and is stable.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-#[non_exhaustive]
-pub enum Reason {
-    /// `address-conflict`: another rule for the same host and port opens other addresses, and the connections are
-    /// shared.
-    AddressConflict,
-    /// `address-not-allowed`: the address that was resolved or connected to is not opened by the rule.
-    AddressNotAllowed,
-    /// `ambiguous-path`: a path rule could decide, and servers differ in how they read this path.
-    AmbiguousPath,
-    /// `audit-failed`: the decision could not be recorded, and what cannot be recorded is not sent.
-    AuditFailed,
-    /// `connect-method`: the method CONNECT, which would open a tunnel.
-    ConnectMethod,
-    /// `content-length-header`: a `Content-Length` that is doubled or not the body's.
-    ContentLengthHeader,
-    /// `denied-by-rule`: a deny rule matches.
-    DeniedByRule,
-    /// `host-header`: a `Host` header that is doubled or names another place than the URL.
-    HostHeader,
-    /// `host-not-allowed`: no allow rule lists the host.
-    HostNotAllowed,
-    /// `invalid-destination`: the URL names no place that HTTP can go to.
-    InvalidDestination,
-    /// `ip-literal-not-allowed`: no allow rule lists a network with this address.
-    IpLiteralNotAllowed,
-    /// `method-not-allowed`: the host is listed, but for other methods.
-    MethodNotAllowed,
-    /// `no-peer-address`: the connection has no IP address, as a unix socket has none.
-    NoPeerAddress,
-    /// `not-normalized`: the URI would be sent in another spelling than was checked.
-    NotNormalized,
-    /// `path-not-allowed`: the host is listed, but for other paths.
-    PathNotAllowed,
-    /// `port-not-allowed`: the host is listed, but for other ports.
-    PortNotAllowed,
-    /// `proxy-header`: a header that speaks to a proxy.
-    ProxyHeader,
-    /// `proxied-connection`: the connection leads to a proxy.
-    ProxiedConnection,
-    /// `resolver-override`: a connection for a name that was made without looking the name up.
-    ResolverOverride,
-    /// `scheme-not-allowed`: the host is listed, but for the other scheme.
-    SchemeNotAllowed,
-    /// `transfer-encoding-header`: a `Transfer-Encoding` set by the application, which can smuggle a second request.
-    TransferEncodingHeader,
-    /// `unsupported-version`: HTTP/3, whose connections are not guarded.
-    UnsupportedVersion,
-    /// `upgrade-header`: an `Upgrade`, after which nothing would be checked.
-    UpgradeHeader,
-    /// `user-info`: a user name or password in the URL.
-    UserInfo,
-}
-
-impl Reason {
-    /// The code in audit lines.
+impl Decision {
+    /// Whether the request must not be sent.
     #[must_use]
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::AddressConflict => "address-conflict",
-            Self::AddressNotAllowed => "address-not-allowed",
-            Self::AmbiguousPath => "ambiguous-path",
-            Self::AuditFailed => "audit-failed",
-            Self::ConnectMethod => "connect-method",
-            Self::ContentLengthHeader => "content-length-header",
-            Self::DeniedByRule => "denied-by-rule",
-            Self::HostHeader => "host-header",
-            Self::HostNotAllowed => "host-not-allowed",
-            Self::InvalidDestination => "invalid-destination",
-            Self::IpLiteralNotAllowed => "ip-literal-not-allowed",
-            Self::MethodNotAllowed => "method-not-allowed",
-            Self::NoPeerAddress => "no-peer-address",
-            Self::NotNormalized => "not-normalized",
-            Self::PathNotAllowed => "path-not-allowed",
-            Self::PortNotAllowed => "port-not-allowed",
-            Self::ProxyHeader => "proxy-header",
-            Self::ProxiedConnection => "proxied-connection",
-            Self::ResolverOverride => "resolver-override",
-            Self::SchemeNotAllowed => "scheme-not-allowed",
-            Self::TransferEncodingHeader => "transfer-encoding-header",
-            Self::UnsupportedVersion => "unsupported-version",
-            Self::UpgradeHeader => "upgrade-header",
-            Self::UserInfo => "user-info",
-        }
-    }
-}
-
-impl fmt::Display for Reason {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.as_str())
-    }
-}
-
-impl From<&InvalidDestination> for Reason {
-    fn from(error: &InvalidDestination) -> Self {
-        match error.fault() {
-            Fault::UserInfo => Self::UserInfo,
-            Fault::NotNormal { .. } => Self::NotNormalized,
-            Fault::Url(_) | Fault::Scheme(_) | Fault::NoHost | Fault::Name(_) | Fault::PortZero => {
-                Self::InvalidDestination
-            }
-        }
+    pub fn is_enforced_denial(&self) -> bool {
+        matches!(self, Self::Deny { mode: Mode::Enforce, .. })
     }
 }
 
 impl Policy {
-    /// Decides a request. Pure: the same policy and request always give the same answer, without I/O or a clock.
+    /// Decides a request at a time. Pure: the same policy, request and time always give the same answer, without I/O.
     ///
-    /// A deny rule that matches beats every allow rule. Otherwise the first allow rule that matches decides, and it is
-    /// named. If there is none, the reason says how far the closest rule went.
+    /// Within a layer a deny rule that matches beats every allow rule. Otherwise the first allow rule that matches
+    /// decides, and it is named. If there is none, the reason says how far the closest rule went. Of layers all must
+    /// allow, and the outermost that does not is the one that denies. A denial that is enforced beats one that is only
+    /// reported.
+    ///
+    /// Rules and modes end at midnight, UTC, of the day that they state.
     #[must_use]
-    pub fn decide(&self, request: &Request<'_>) -> Decision {
+    pub fn decide(&self, request: &Request<'_>, now: SystemTime) -> Decision {
+        match self.answer(request, now) {
+            Answer::Allow(rules) => Decision::Allow {
+                rule: rules.rule.id.clone(),
+                baseline_rules: rules.baseline.into_iter().map(|rule| rule.id.clone()).collect(),
+            },
+            Answer::Deny(Denial { layer, reason, rule, mode }) => {
+                Decision::Deny { reason, rule: rule.map(|rule| rule.id.clone()), policy: Arc::clone(&layer.name), mode }
+            }
+        }
+    }
+
+    /// The decision, borrowed from the policy.
+    pub(crate) fn answer(&self, request: &Request<'_>, now: SystemTime) -> Answer<'_> {
+        let mut reported = None;
+        let mut rules = Vec::new();
+        let mut innermost = None;
+        for layer in self.layers() {
+            match layer.answer(request, now) {
+                LayerAnswer::Deny(denial) if denial.mode == Mode::Enforce => return Answer::Deny(denial),
+                LayerAnswer::Deny(denial) => reported = reported.or(Some(denial)),
+                LayerAnswer::Allow(rule) => rules.extend(innermost.replace(rule)),
+            }
+        }
+        match (reported, innermost) {
+            (None, Some(rule)) => Answer::Allow(Rules { rule, baseline: rules }),
+            (Some(denial), _) => Answer::Deny(denial),
+            (None, None) => Answer::Deny(Denial::by(self.innermost(), Reason::HostNotAllowed, None, Mode::Enforce)),
+        }
+    }
+}
+
+/// What a policy answers.
+#[derive(Debug)]
+pub(crate) enum Answer<'p> {
+    Allow(Rules<'p>),
+    Deny(Denial<'p>),
+}
+
+impl Answer<'_> {
+    pub(crate) fn is_enforced_denial(&self) -> bool {
+        matches!(self, Self::Deny(Denial { mode: Mode::Enforce, .. }))
+    }
+}
+
+/// The rules that allow a request, one of each layer.
+#[derive(Debug)]
+pub(crate) struct Rules<'p> {
+    /// The innermost layer's.
+    pub(crate) rule: &'p CompiledRule,
+    /// Those of the layers around it, the outermost first.
+    pub(crate) baseline: Vec<&'p CompiledRule>,
+}
+
+/// Who denies a request, and why.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Denial<'p> {
+    pub(crate) layer: &'p Layer,
+    pub(crate) reason: Reason,
+    pub(crate) rule: Option<&'p CompiledRule>,
+    pub(crate) mode: Mode,
+}
+
+impl<'p> Denial<'p> {
+    pub(crate) fn by(layer: &'p Layer, reason: Reason, rule: Option<&'p CompiledRule>, mode: Mode) -> Self {
+        Self { layer, reason, rule, mode }
+    }
+}
+
+enum LayerAnswer<'p> {
+    Allow(&'p CompiledRule),
+    Deny(Denial<'p>),
+}
+
+impl Layer {
+    fn answer(&self, request: &Request<'_>, now: SystemTime) -> LayerAnswer<'_> {
+        // What no rule can allow is denied in every mode.
+        let always = |reason| LayerAnswer::Deny(Denial::by(self, reason, None, Mode::Enforce));
+        let mode = self.mode(now);
+        let deny = |reason, rule| LayerAnswer::Deny(Denial::by(self, reason, rule, mode));
         if request.method == Some(&Method::CONNECT) {
-            return Decision::Deny { reason: Reason::ConnectMethod, rule: None };
+            return always(Reason::ConnectMethod);
         }
         let mut found = Found::default();
         self.visit_candidates(request.host, request.peer, |number, rule, subject| match rule.effect {
-            Effect::Deny => found.deny(number, rule, deny_matches(rule, request, subject)),
+            Effect::Deny => found.deny((number, rule), deny_matches(self, rule, request, subject), rule.mode(now)),
             Effect::Allow if subject == Subject::Address => {}
-            Effect::Allow => found.allow(number, rule, allow_fails(rule, request, subject)),
+            Effect::Allow => found.allow((number, rule), allow_fails(self, rule, request, subject), now),
         });
         if let Some((_, rule)) = found.denied {
-            return Decision::Deny { reason: Reason::DeniedByRule, rule: Some(rule.id.clone()) };
+            return deny(Reason::DeniedByRule, Some(rule));
         }
-        let reason = match found.allowed {
-            Some(_) if found.ambiguous_deny => Reason::AmbiguousPath,
-            Some((_, rule)) if self.has_address_conflict(request, &rule.addresses) => Reason::AddressConflict,
-            Some((_, rule)) => return Decision::Allow { rule: rule.id.clone() },
-            None => match (found.closest, request.host) {
-                (Some(reason), _) => reason,
-                (None, Host::Name(_)) => Reason::HostNotAllowed,
-                (None, Host::Ip(_)) => Reason::IpLiteralNotAllowed,
-            },
+        let Some((_, rule)) = found.allowed else {
+            return match (found.expired, found.closest, request.host) {
+                (Some((_, rule)), ..) => deny(Reason::RuleExpired, Some(rule)),
+                (None, Some(reason), _) => deny(reason, None),
+                (None, None, Host::Name(_)) => deny(Reason::HostNotAllowed, None),
+                (None, None, Host::Ip(_)) => deny(Reason::IpLiteralNotAllowed, None),
+            };
         };
-        Decision::Deny { reason, rule: None }
+        if found.ambiguous == Some(Mode::Enforce) {
+            return deny(Reason::AmbiguousPath, None);
+        }
+        if self.has_address_conflict(request, &rule.addresses) {
+            return deny(Reason::AddressConflict, None);
+        }
+        let report = |reason, rule| LayerAnswer::Deny(Denial::by(self, reason, rule, Mode::ReportOnly));
+        match (found.reported, found.ambiguous) {
+            (Some((_, rule)), _) => report(Reason::DeniedByRule, Some(rule)),
+            (None, Some(_)) => report(Reason::AmbiguousPath, None),
+            (None, None) => LayerAnswer::Allow(rule),
+        }
     }
 
     /// Whether a connection that another rule opened could carry this request to an address its own rule does not
@@ -226,124 +235,61 @@ impl Policy {
             conflict |= rule.effect == Effect::Allow
                 && subject == Subject::Host
                 && !Arc::ptr_eq(&rule.addresses, addresses)
-                && allow_fails(rule, &connection, subject).is_none()
-                && allow_fails(rule, request, subject).is_some();
+                && allow_fails(self, rule, &connection, subject).is_none()
+                && allow_fails(self, rule, request, subject).is_some();
         });
         conflict
     }
 }
 
-/// What a walk over the candidate rules has found.
+type Numbered<'p> = (usize, &'p CompiledRule);
+
+/// What a walk over the candidate rules has found; of several rules the first.
 #[derive(Default)]
 struct Found<'p> {
-    denied: Option<(usize, &'p CompiledRule)>,
+    denied: Option<Numbered<'p>>,
+    /// Denied by a rule that only reports.
+    reported: Option<Numbered<'p>>,
     /// A deny rule matches but for its paths, and the path is ambiguous.
-    ambiguous_deny: bool,
-    allowed: Option<(usize, &'p CompiledRule)>,
+    ambiguous: Option<Mode>,
+    allowed: Option<Numbered<'p>>,
+    /// Would be allowed if the rule had not expired.
+    expired: Option<Numbered<'p>>,
     /// How the allow rule that came closest failed.
     closest: Option<Reason>,
 }
 
 impl<'p> Found<'p> {
-    fn deny(&mut self, number: usize, rule: &'p CompiledRule, matches: Match) {
-        match matches {
-            Match::Yes if self.denied.is_none_or(|(first, _)| number < first) => self.denied = Some((number, rule)),
-            Match::Ambiguous => self.ambiguous_deny = true,
-            Match::Yes | Match::No => {}
+    fn deny(&mut self, rule: Numbered<'p>, matches: Match, mode: Mode) {
+        match (matches, mode) {
+            (Match::Yes, Mode::Enforce) => keep_first(&mut self.denied, rule),
+            (Match::Yes, Mode::ReportOnly) => keep_first(&mut self.reported, rule),
+            (Match::Ambiguous, Mode::Enforce) => self.ambiguous = Some(mode),
+            (Match::Ambiguous, Mode::ReportOnly) => self.ambiguous = self.ambiguous.or(Some(mode)),
+            (Match::No, _) => {}
         }
     }
 
-    fn allow(&mut self, number: usize, rule: &'p CompiledRule, fails: Option<Reason>) {
+    fn allow(&mut self, rule: Numbered<'p>, fails: Option<Reason>, now: SystemTime) {
         match fails {
-            None if self.allowed.is_none_or(|(first, _)| number < first) => self.allowed = Some((number, rule)),
-            None => {}
-            Some(reason) => self.closest = closer(self.closest, reason),
+            None if rule.1.has_expired(now) => keep_first(&mut self.expired, rule),
+            None => keep_first(&mut self.allowed, rule),
+            Some(reason) => self.closest = matching::closer(self.closest, reason),
         }
     }
 }
 
-#[derive(Clone, Copy)]
-enum Match {
-    Yes,
-    No,
-    Ambiguous,
-}
-
-/// Whether a deny rule matches. What is not known does not match, with one exception: a connection to a denied
-/// network is denied whatever the rule says about methods and paths, because nothing is checked against the network
-/// again once the connection stands.
-fn deny_matches(rule: &CompiledRule, request: &Request<'_>, subject: Subject) -> Match {
-    let by_network = subject != Subject::Host;
-    let port_and_scheme = rule
-        .schemes
-        .as_ref()
-        .is_none_or(|_| request.scheme.is_some_and(|scheme| rule.matches_scheme(scheme)))
-        && rule.ports.as_ref().is_none_or(|_| request.port.is_some_and(|port| rule.matches_port(port, request.scheme)));
-    let method = match request.method {
-        Some(method) => rule.matches_method(method),
-        None => rule.methods.is_none() || by_network,
-    };
-    if !(port_and_scheme && method) {
-        return Match::No;
+fn keep_first<'p>(known: &mut Option<Numbered<'p>>, rule: Numbered<'p>) {
+    if known.is_none_or(|(first, _)| rule.0 < first) {
+        *known = Some(rule);
     }
-    match (&rule.paths, request.path) {
-        (None, _) => Match::Yes,
-        (Some(_), Some(path)) if is_ambiguous(path) => Match::Ambiguous,
-        (Some(paths), Some(path)) if paths.matches(path) => Match::Yes,
-        (Some(_), None) if by_network => Match::Yes,
-        (Some(_), _) => Match::No,
-    }
-}
-
-/// How an allow rule fails to match, if it does. What is not known matches.
-fn allow_fails(rule: &CompiledRule, request: &Request<'_>, subject: Subject) -> Option<Reason> {
-    if request.scheme.is_some_and(|scheme| !rule.matches_scheme(scheme)) {
-        return Some(Reason::SchemeNotAllowed);
-    }
-    if request.port.is_some_and(|port| !rule.matches_port(port, request.scheme)) {
-        return Some(Reason::PortNotAllowed);
-    }
-    if request.method.is_some_and(|method| !rule.matches_method(method)) {
-        return Some(Reason::MethodNotAllowed);
-    }
-    if let (Some(paths), Some(path)) = (&rule.paths, request.path) {
-        if is_ambiguous(path) {
-            return Some(Reason::AmbiguousPath);
-        }
-        if !paths.matches(path) {
-            return Some(Reason::PathNotAllowed);
-        }
-    }
-    // A rule's networks have already opened a literal; its hosts open what `addresses` says.
-    let address = match request.host {
-        Host::Ip(ip) => Some(*ip),
-        Host::Name(_) => request.peer,
-    };
-    match (subject, address) {
-        (Subject::Host, Some(ip)) if !rule.addresses.open(ip) => Some(Reason::AddressNotAllowed),
-        _ => None,
-    }
-}
-
-/// The reasons of [`allow_fails`], in the order in which it tests.
-const PROGRESS: &[Reason] = &[
-    Reason::SchemeNotAllowed,
-    Reason::PortNotAllowed,
-    Reason::MethodNotAllowed,
-    Reason::PathNotAllowed,
-    Reason::AmbiguousPath,
-    Reason::AddressNotAllowed,
-];
-
-/// Of two ways to fail, the one that went further.
-fn closer(known: Option<Reason>, other: Reason) -> Option<Reason> {
-    let progress = |reason: Reason| PROGRESS.iter().position(|step| *step == reason);
-    known.filter(|known| progress(*known) >= progress(other)).or(Some(other))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    const NOW: SystemTime = SystemTime::UNIX_EPOCH;
 
     const POLICY: &str = r#"
         version = 1
@@ -414,9 +360,9 @@ mod tests {
     /// `allow RULE` or `deny REASON`.
     fn said(decision: Decision) -> String {
         match decision {
-            Decision::Allow { rule } => format!("allow {rule}"),
+            Decision::Allow { rule, .. } => format!("allow {rule}"),
             Decision::Deny { rule: Some(rule), .. } => format!("deny by {rule}"),
-            Decision::Deny { reason, rule: None } => format!("deny {reason}"),
+            Decision::Deny { reason, rule: None, .. } => format!("deny {reason}"),
         }
     }
 
@@ -482,7 +428,7 @@ mod tests {
         for (name, method, url, expected) in cases {
             let method = Method::from_bytes(method.as_bytes()).unwrap();
             let destination = url.parse().unwrap();
-            assert_eq!(said(policy.decide(&Request::new(&method, &destination))), expected, "{name}: {url}");
+            assert_eq!(said(policy.decide(&Request::new(&method, &destination), NOW)), expected, "{name}: {url}");
         }
     }
 
@@ -513,9 +459,9 @@ mod tests {
             let host = name.parse::<Host>().unwrap();
             let ip = ip.parse().unwrap();
             let at_name = Request::name(&host).peer(ip);
-            assert_eq!(said(policy.decide(&at_name)), expected, "{name} at {ip}");
+            assert_eq!(said(policy.decide(&at_name, NOW)), expected, "{name} at {ip}");
             let at_connection = Request::connection(Scheme::Https, &host, 443).peer(ip);
-            assert_eq!(said(policy.decide(&at_connection)), expected, "connection to {name} at {ip}");
+            assert_eq!(said(policy.decide(&at_connection, NOW)), expected, "connection to {name} at {ip}");
         }
     }
 
@@ -536,7 +482,7 @@ mod tests {
             ("to a literal", Request::connection(Scheme::Https, &literal, 8443), "allow warehouse"),
         ];
         for (name, request, expected) in cases {
-            assert_eq!(said(policy.decide(&request)), expected, "{name}");
+            assert_eq!(said(policy.decide(&request, NOW)), expected, "{name}");
         }
     }
 
@@ -545,7 +491,10 @@ mod tests {
         let policy = Policy::builder("empty").build().unwrap();
         for url in ["https://example.com/", "http://127.0.0.1/", "https://[::1]/"] {
             let destination = url.parse().unwrap();
-            assert!(matches!(policy.decide(&Request::new(&Method::GET, &destination)), Decision::Deny { .. }), "{url}");
+            assert!(
+                matches!(policy.decide(&Request::new(&Method::GET, &destination), NOW), Decision::Deny { .. }),
+                "{url}"
+            );
         }
     }
 
@@ -565,7 +514,7 @@ mod tests {
         ];
         for (url, expected) in cases {
             let destination = url.parse().unwrap();
-            assert_eq!(said(policy.decide(&Request::new(&Method::GET, &destination))), expected, "{url}");
+            assert_eq!(said(policy.decide(&Request::new(&Method::GET, &destination), NOW)), expected, "{url}");
         }
     }
 
@@ -577,11 +526,11 @@ mod tests {
         let policy = Policy::builder("p").allow(open.clone()).allow(health).build().unwrap();
         // A connection to 10.0.0.1, opened for /health, would be used for /admin too.
         let admin = "https://partner.example/admin".parse().unwrap();
-        assert_eq!(said(policy.decide(&Request::new(&Method::GET, &admin))), "deny address-conflict");
+        assert_eq!(said(policy.decide(&Request::new(&Method::GET, &admin), NOW)), "deny address-conflict");
 
         let wildcard = Rule::new("wildcard").hosts([".partner.example"]).addresses(["private"]);
         let policy = Policy::builder("p").allow(open).allow(wildcard).build().unwrap();
-        assert_eq!(said(policy.decide(&Request::new(&Method::GET, &admin))), "allow open");
+        assert_eq!(said(policy.decide(&Request::new(&Method::GET, &admin), NOW)), "allow open");
     }
 
     #[test]
@@ -599,7 +548,7 @@ mod tests {
             [("https://api.example.com/", "allow wide"), ("https://x.bad.example.com/", "deny by late")]
         {
             let destination = url.parse().unwrap();
-            assert_eq!(said(policy.decide(&Request::new(&Method::GET, &destination))), expected, "{url}");
+            assert_eq!(said(policy.decide(&Request::new(&Method::GET, &destination), NOW)), expected, "{url}");
         }
     }
 
@@ -610,8 +559,8 @@ mod tests {
         let any_path = Rule::new("any").hosts(["api.example.com"]);
         let with_deny = Rule::new("no-admin").hosts(["*.example.com"]).paths(["/admin/**"]);
         let policy = Policy::builder("p").allow(any_path.clone()).build().unwrap();
-        assert_eq!(said(policy.decide(&Request::new(&Method::GET, &url))), "allow any");
+        assert_eq!(said(policy.decide(&Request::new(&Method::GET, &url), NOW)), "allow any");
         let policy = Policy::builder("p").allow(any_path).deny(with_deny).build().unwrap();
-        assert_eq!(said(policy.decide(&Request::new(&Method::GET, &url))), "deny ambiguous-path");
+        assert_eq!(said(policy.decide(&Request::new(&Method::GET, &url), NOW)), "deny ambiguous-path");
     }
 }

@@ -1,0 +1,104 @@
+//! What the names of a rule may resolve to.
+
+use std::sync::Arc;
+
+use super::super::Boundary;
+use super::super::draft::{RuleDraft, Text};
+use super::super::rule::{Addresses, Effect, RuleId};
+use super::super::value::parse_network;
+use super::Compiler;
+
+impl Compiler {
+    pub(super) fn addresses(&mut self, effect: Effect, id: &RuleId, draft: &RuleDraft) -> Arc<Addresses> {
+        let texts = draft.addresses.as_deref();
+        let offset = texts.and_then(|texts| texts.first()).and_then(|text| text.offset).or(draft.offset);
+        if texts.is_some() && effect == Effect::Deny {
+            self.fault(
+                offset,
+                format!("deny rule `{id}` states `addresses`"),
+                "write networks = [...]: a deny rule with networks denies every name that resolves into them",
+            );
+        }
+        if texts.is_some() && draft.hosts.is_none() && !draft.any_host {
+            self.fault(
+                offset,
+                format!("rule `{id}` states `addresses` but lists no hosts"),
+                "remove it: `addresses` says what names may resolve to, and `networks` already lists addresses",
+            );
+        }
+        if texts.is_some_and(<[Text]>::is_empty) && !draft.unread {
+            self.empty(offset, id, "addresses");
+        }
+        let public = [Text::from("public".to_owned())];
+        let stated = texts.unwrap_or(&public);
+        let mut written: Vec<String> = stated.iter().map(|text| text.text.clone()).collect();
+        written.sort_unstable();
+        written.dedup();
+        // A boundary, too, says which connections the rule may use.
+        let key = (written, self.boundary(draft.boundary.as_ref()));
+        if let Some(known) = self.addresses.get(&key) {
+            return Arc::clone(known);
+        }
+        let (texts, boundary) = (key.0.clone(), key.1);
+        let addresses = Arc::new(Addresses { texts, boundary, ..self.parse_addresses(stated) });
+        self.addresses.insert(key, Arc::clone(&addresses));
+        addresses
+    }
+
+    fn parse_addresses(&mut self, texts: &[Text]) -> Addresses {
+        let mut addresses = Addresses::default();
+        for Text { text, offset } in texts {
+            match text.as_str() {
+                "public" => addresses.public = true,
+                "private" => addresses.private = true,
+                "internal" if self.internal_networks.is_empty() => self.fault(
+                    *offset,
+                    "addresses = [\"internal\"] opens nothing: [internal] lists no networks",
+                    "list them, as in [internal] networks = [\"10.0.0.0/8\"]",
+                ),
+                "internal" => {
+                    for network in &self.internal_networks {
+                        addresses.networks.entry(*network);
+                    }
+                }
+                other => match parse_network(other) {
+                    Ok(network) => {
+                        addresses.networks.entry(network);
+                    }
+                    Err((problem, cure))
+                        if other.contains(['/', ':']) || other.starts_with(|c: char| c.is_ascii_digit()) =>
+                    {
+                        self.fault(*offset, problem, cure);
+                    }
+                    Err(_) => self.fault(
+                        *offset,
+                        format!("{other:?} is no kind of address"),
+                        "write \"public\", \"private\", \"internal\" or a network such as \"10.20.0.0/16\"",
+                    ),
+                },
+            }
+        }
+        addresses
+    }
+
+    fn boundary(&mut self, text: Option<&Text>) -> Option<Boundary> {
+        let Text { text, offset } = text?;
+        match text.as_str() {
+            "internal" if self.internal.is_empty() => {
+                self.fault(
+                    *offset,
+                    "boundary \"internal\" can never match: [internal] lists nothing",
+                    "list what is yours, as in [internal] hosts = [\".corp.example.com\"]",
+                );
+                None
+            }
+            "internal" => Some(Boundary::Internal),
+            "external" => Some(Boundary::External),
+            other => {
+                let cure = "write \"internal\" or \"external\", or remove it for both";
+                self.fault(*offset, format!("boundary {other:?} is unknown"), cure);
+                None
+            }
+        }
+    }
+}

@@ -1,0 +1,67 @@
+//! Days on which a rule or a mode ends.
+
+use std::fmt;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use jiff::civil::Date;
+use jiff::tz::TimeZone;
+
+/// A day in UTC.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Day {
+    date: Date,
+    begins: SystemTime,
+}
+
+impl Day {
+    /// Reads `2027-03-31`; nothing where it is no such day.
+    pub(super) fn parse(text: &str) -> Option<Self> {
+        // jiff reads further forms, some with a time that would be dropped.
+        let is_plain = text.len() == 10 && text.bytes().all(|byte| byte.is_ascii_digit() || byte == b'-');
+        let date: Date = text.parse().ok().filter(|_| is_plain)?;
+        let begins = TimeZone::UTC.to_timestamp(date.at(0, 0, 0, 0)).ok()?.as_second();
+        Some(Self { date, begins: UNIX_EPOCH + Duration::from_secs(begins.try_into().ok()?) })
+    }
+
+    /// Whether `now` is on this day or after it.
+    pub(crate) fn has_begun(self, now: SystemTime) -> bool {
+        now >= self.begins
+    }
+}
+
+impl fmt::Display for Day {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(&self.date, f)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_day_begins_at_midnight_in_utc() {
+        let day = Day::parse("2027-03-31").unwrap();
+        let midnight = UNIX_EPOCH + Duration::from_secs(1_806_451_200);
+        assert!(day.has_begun(midnight));
+        assert!(!day.has_begun(midnight - Duration::from_nanos(1)));
+        assert_eq!(day.to_string(), "2027-03-31");
+    }
+
+    #[test]
+    fn what_is_no_plain_day_is_not_read() {
+        for text in [
+            "",
+            "1969-12-31",
+            "2027-02-30",
+            "2027-3-31",
+            "31.03.2027",
+            "2027-03-31T12",
+            "20270331",
+            "-002027-03-31",
+            "2027-W13-3",
+        ] {
+            assert_eq!(Day::parse(text), None, "{text}");
+        }
+    }
+}
