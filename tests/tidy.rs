@@ -7,7 +7,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// Each room uses only rooms before it.
-const ROOMS: &[&str] = &["destination", "policy", "decision", "denied", "source", "audit", "guard", "enforce"];
+const ROOMS: &[&str] = &["destination", "policy", "decision", "denied", "source", "audit", "guard", "live", "enforce"];
 
 fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap().to_owned()

@@ -66,10 +66,12 @@ pub use enforce::{AuditBody, GuardLayer, GuardService, ResponseFuture};
 #[cfg(feature = "reqwest")]
 pub use enforce::{Client, ClientError, ClientOptions, RequestBuilder};
 #[cfg(feature = "hyper-util")]
-pub use enforce::{GuardedConnector, GuardedResolver};
+pub use enforce::{GuardedConnector, GuardedResolver, GuardedStream};
 #[cfg(feature = "lambda")]
 pub use enforce::{LambdaFuture, LambdaLayer, LambdaService};
 pub use guard::Guard;
+#[cfg(feature = "appconfig")]
+pub use live::AppConfig;
 pub use policy::draft;
 pub use policy::{AddressClass, Effect, Mode, Policy, PolicyBuilder, PolicyError, PolicyFault, Rule, RuleId};
 pub use source::PolicySource;
@@ -82,4 +84,6 @@ mod denied;
 mod source;
 mod audit;
 mod guard;
+#[cfg(feature = "appconfig")]
+mod live;
 mod enforce;

@@ -182,6 +182,11 @@ pub(crate) struct Requirements {
 }
 
 impl Requirements {
+    #[cfg(feature = "appconfig")]
+    pub(crate) fn require_key(&mut self, public_key: String) {
+        self.keys.push(public_key);
+    }
+
     fn load_file(&self, source: &str, path: &Path) -> Result<Policy, PolicyError> {
         let text = std::fs::read(path).map_err(|error| {
             let cure = match error.kind() {

@@ -1,5 +1,7 @@
 //! hyper-util: the connector and the resolver of a client, and so of tonic's channel.
 
+mod stream;
+
 use std::fmt;
 use std::net::SocketAddr;
 use std::pin::Pin;
@@ -10,11 +12,14 @@ use hyper_util::client::legacy::connect::Connection;
 use hyper_util::client::legacy::connect::dns::Name;
 use tower_service::Service;
 
+use stream::Connected;
+pub use stream::GuardedStream;
+
 use super::{BoxError, absolute, peer_of};
 use crate::decision::{Reason, Request};
 use crate::denied::Denied;
 use crate::destination::{Destination, Host};
-use crate::guard::{At, Guard, HYPER, Stage};
+use crate::guard::{At, Guard, HYPER, Peer, Stage};
 
 const CONNECTION: At = At(HYPER, Stage::Connection);
 const NAME: At = At(HYPER, Stage::Name);
@@ -26,6 +31,8 @@ impl Guard {
     /// HTTP is. Put it outermost, around TLS. It sees no requests: add [`layer`](Self::layer) above the client. A name
     /// is looked up by the connector inside, so give that one [`resolver`](Self::resolver), or a name's answer is
     /// connected to before it is judged.
+    ///
+    /// If the policy is replaced, connections that the new one denies end, idle ones and those in use alike.
     ///
     /// Denied connections are errors of the client, in whose chain [`denied`](crate::denied()) finds the denial.
     ///
@@ -72,9 +79,9 @@ where
     C::Error: Into<BoxError>,
     C::Future: Send + 'static,
 {
-    type Response = C::Response;
+    type Response = GuardedStream<C::Response>;
     type Error = BoxError;
-    type Future = BoxFuture<C::Response>;
+    type Future = BoxFuture<Self::Response>;
 
     fn poll_ready(&mut self, context: &mut Context<'_>) -> Poll<Result<(), BoxError>> {
         self.inner.poll_ready(context).map_err(Into::into)
@@ -89,8 +96,9 @@ where
         let guard = self.guard.clone();
         Box::pin(async move {
             let connection = connection.await.map_err(Into::into)?;
-            check(&guard, &destination, &connection)?;
-            Ok(connection)
+            let under = guard.in_force();
+            let peer = check(&guard, &destination, &connection)?;
+            Ok(GuardedStream::new(connection, Connected { guard, destination, peer }, under))
         })
     }
 }
@@ -101,7 +109,7 @@ fn begin(guard: &Guard, uri: &Uri) -> Result<Destination, Denied> {
     Ok(destination)
 }
 
-fn check(guard: &Guard, destination: &Destination, connection: &impl Connection) -> Result<(), Denied> {
+fn check(guard: &Guard, destination: &Destination, connection: &impl Connection) -> Result<Peer, Denied> {
     let connected = connection.connected();
     let mut facts = http::Extensions::new();
     connected.get_extras(&mut facts);
@@ -114,7 +122,8 @@ fn check(guard: &Guard, destination: &Destination, connection: &impl Connection)
         let request = request(destination).peer(peer.remote.ip());
         return Err(guard.refuse(CONNECTION, &request, Reason::ProxiedConnection));
     }
-    guard.judge(CONNECTION, &request(destination).peer(peer.remote.ip()), Some(peer), true)
+    guard.judge(CONNECTION, &request(destination).peer(peer.remote.ip()), Some(peer), true)?;
+    Ok(peer)
 }
 
 fn request(destination: &Destination) -> Request<'_> {

@@ -12,6 +12,7 @@ use super::client::Client;
 use super::connector::ConnectLayer;
 use super::error::ClientError;
 use super::redirect::builder_default_headers;
+use super::renewed::{Made, MakeAgain, Renewed};
 use super::resolver::{GuardedResolver, SystemResolver};
 use crate::decision::Request;
 use crate::destination::Destination;
@@ -34,18 +35,44 @@ use crate::guard::{At, Guard, REQWEST, Stage, header_denied_in_any_request};
 #[must_use = "pass the options to `Guard::client` or `Guard::reqwest`"]
 pub struct ClientOptions {
     builder: ClientBuilder,
+    rebuild: Option<Rebuild>,
     resolver: Arc<dyn Resolve>,
     max_redirects: u32,
     default_headers: HeaderMap,
 }
 
+type Rebuild = Box<dyn Fn() -> ClientBuilder + Send + Sync>;
+
 impl From<ClientBuilder> for ClientOptions {
     fn from(builder: ClientBuilder) -> Self {
-        Self { builder, resolver: Arc::new(SystemResolver), max_redirects: 10, default_headers: HeaderMap::new() }
+        Self {
+            builder,
+            rebuild: None,
+            resolver: Arc::new(SystemResolver),
+            max_redirects: 10,
+            default_headers: HeaderMap::new(),
+        }
     }
 }
 
 impl ClientOptions {
+    /// A builder that can be made again, as reqwest's cannot be copied.
+    ///
+    /// When the guard's policy is replaced, [`Client`] makes a new reqwest client from it, so that no connection of the
+    /// old policy is used any more. For an ordinary client this is the same as the builder itself.
+    ///
+    /// ```
+    /// use std::time::Duration;
+    ///
+    /// use egress_guard::ClientOptions;
+    ///
+    /// let options = ClientOptions::from_fn(|| reqwest::Client::builder().timeout(Duration::from_secs(10)));
+    /// ```
+    pub fn from_fn(builder: impl Fn() -> ClientBuilder + Send + Sync + 'static) -> Self {
+        let first = builder();
+        Self { rebuild: Some(Box::new(builder)), ..Self::from(first) }
+    }
+
     /// Looks names up with this resolver instead of the system's. Its answers are checked like any other.
     ///
     /// It is asked for absolute names, with a trailing dot, so that no search list completes `api.example.com` to
@@ -122,10 +149,18 @@ impl Guard {
     /// # }
     /// ```
     pub fn client(&self, options: impl Into<ClientOptions>) -> Result<Client, ClientError> {
-        let ClientOptions { builder, resolver, max_redirects, default_headers } = options.into();
-        let builder_headers = acceptable_headers(&builder)?;
-        let inner = self.hooked(builder, resolver, redirect::Policy::none()).build()?;
-        Ok(Client::new(self.clone(), inner, max_redirects, default_headers, builder_headers))
+        let ClientOptions { builder, rebuild, resolver, max_redirects, default_headers } = options.into();
+        let under = self.in_force();
+        let guard = self.clone();
+        let make = move |builder: ClientBuilder| -> Result<Made, ClientError> {
+            let builder_headers = acceptable_headers(&builder)?;
+            let http = guard.hooked(builder, Arc::clone(&resolver), redirect::Policy::none()).build()?;
+            Ok(Made { http, builder_headers })
+        };
+        let first = make(builder)?;
+        let again = rebuild.map(|rebuild| Box::new(move || make(rebuild())) as MakeAgain);
+        let http = Renewed::new(under, first, again);
+        Ok(Client::new(self.clone(), http, max_redirects, default_headers))
     }
 
     /// An ordinary [`reqwest::Client`](::reqwest::Client) that reaches only allowed destinations, for crates that take
@@ -190,7 +225,7 @@ impl Guard {
     }
 
     fn ordinary(&self, options: ClientOptions) -> Result<ClientBuilder, BuilderRefused> {
-        let ClientOptions { builder, resolver, max_redirects, default_headers } = options;
+        let ClientOptions { builder, resolver, max_redirects, default_headers, rebuild: _ } = options;
         let builder = builder.default_headers(default_headers);
         acceptable_headers(&builder)?;
         Ok(self.hooked(builder, resolver, self.redirect_policy(max_redirects)))
