@@ -13,8 +13,7 @@
 //!
 //! #[tokio::main]
 //! async fn main() -> Result<(), Error> {
-//!     let policy = Policy::from_file("/opt/egress-guard/policy.toml")?;
-//!     let guard = Guard::new(policy, JsonLines::stdout());
+//!     let guard = Guard::new(Policy::from_env()?, JsonLines::stdout());
 //!     let http = guard.client(reqwest::Client::builder())?;
 //!
 //!     // The event is a URL.
@@ -36,7 +35,9 @@
 //! # The parts
 //!
 //! * [`Policy`] and [`Rule`]: what is allowed. [`Policy::decide`] answers a [`Request`] with a [`Decision`], and is
-//!   pure: no I/O, no clock.
+//!   pure: no I/O, no clock; [`Policy::explain`] says why. [`Policy::narrowed_by`] stacks policies of several owners.
+//! * [`PolicySource`]: where a policy comes from, pinned by its hash or signed; `AppConfig` (feature `appconfig`) keeps it
+//!   up to date.
 //! * [`Guard`]: a policy in force. It wraps clients: `client` and `reqwest` (feature `reqwest`), `reqwest_blocking`
 //!   (`blocking`), `middleware` (`reqwest-middleware`), [`layer`](Guard::layer) for tower stacks, `connector` and `resolver` (`hyper-util`) for what lies
 //!   below them; and `lambda_layer` (`lambda`) names the invocation.
@@ -44,6 +45,7 @@
 //!   `tracing`) as a bridge. [`AUDIT_SCHEMA`] describes a line.
 //! * [`Denied`]: the error of a denied request, with a [`Reason`]; [`denied()`] finds it in any chain of errors. A
 //!   handler may return it, or a client's error, as its own.
+//! * [`draft`]: a policy's text with places, for tools.
 //!
 //! # Features
 //!

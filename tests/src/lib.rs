@@ -30,3 +30,8 @@ pub use server::{Seen, Server};
 #[cfg(doctest)]
 #[doc = include_str!("../../README.md")]
 struct Readme;
+
+/// The code of the page on delivery, likewise.
+#[cfg(doctest)]
+#[doc = include_str!("../../docs/delivery.md")]
+struct Delivery;
