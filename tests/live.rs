@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use egress_guard::{AppConfig, ClientOptions, Guard, Policy, Rule, denied};
-use egress_guard_tests::{AppConfigExtension, Names, Server, ValidatedAudit};
+use egress_guard_tests::{AppConfigExtension, Names, Proxy, Server, ValidatedAudit};
 use http::{StatusCode, Uri};
 use http_body_util::{BodyExt, Full};
 use hyper_util::client::legacy::Client;
@@ -262,6 +262,28 @@ async fn a_client_that_can_be_made_again_leaves_old_connections_behind() {
     let error = http.get(fixture.url("/")).send().await.unwrap_err();
     assert_eq!(reason(&error), "address-not-allowed");
     assert_eq!(fixture.server.seen().len(), 2);
+}
+
+#[tokio::test]
+async fn a_policy_that_comes_to_state_a_proxy_is_not_bypassed() {
+    let fixture = Fixture::new().await;
+    let guard = fixture.guard().await;
+    let proxy = Proxy::forwarding("127.0.0.5").await;
+    let rigid = guard.client(ClientOptions::from(reqwest::Client::builder()).resolver(names())).unwrap();
+    let renewed = guard.client(ClientOptions::from_fn(reqwest::Client::builder).resolver(names())).unwrap();
+    let way = format!(
+        "[[allow]]\nid = 'way'\nnetworks = ['127.0.0.5/32']\nschemes = ['http']\nports = [{}]\n",
+        proxy.address().port()
+    );
+    let stated = policy("proxied", "127.0.0.1/32") + &way;
+    fixture.extension.deploy("policy", format!("proxy = 'http://{}'\n{stated}", proxy.address()));
+    fixture.posture_where(|line| line["policy_id"] == "proxied").await;
+
+    let error = rigid.get(fixture.url("/")).send().await.unwrap_err();
+    assert_eq!(reason(&error), "proxy-bypassed");
+    assert!(fixture.server.seen().is_empty());
+    assert!(renewed.get(fixture.url("/")).send().await.is_ok());
+    assert_eq!(proxy.seen().len(), 1);
 }
 
 /// What the documentation of `Guard::follow` says of the clients that cannot be told. If this fails, they can be.

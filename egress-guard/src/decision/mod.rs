@@ -30,6 +30,8 @@ pub struct Request<'a> {
     pub(crate) method: Option<&'a Method>,
     pub(crate) path: Option<&'a str>,
     pub(crate) peer: Option<IpAddr>,
+    /// The proxy on the way, as the policy states it.
+    pub(crate) via: Option<&'a Host>,
 }
 
 impl<'a> Request<'a> {
@@ -55,7 +57,7 @@ impl<'a> Request<'a> {
     /// A name, before it is looked up.
     #[must_use]
     pub fn name(host: &'a Host) -> Self {
-        Self { host, scheme: None, port: None, method: None, path: None, peer: None }
+        Self { host, scheme: None, port: None, method: None, path: None, peer: None, via: None }
     }
 
     /// The same, with the address that the name resolved to.
@@ -121,6 +123,7 @@ impl Policy {
 
     /// The decision, borrowed from the policy.
     pub(crate) fn answer(&self, request: &Request<'_>, now: SystemTime) -> Answer<'_> {
+        let request = &Request { via: self.via(request.host, request.port), ..*request };
         let mut reported = None;
         let mut rules = Vec::new();
         let mut innermost = None;

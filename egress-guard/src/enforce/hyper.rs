@@ -12,7 +12,6 @@ use hyper_util::client::legacy::connect::Connection;
 use hyper_util::client::legacy::connect::dns::Name;
 use tower_service::Service;
 
-use stream::Connected;
 pub use stream::GuardedStream;
 
 use super::{BoxError, absolute, peer_of};
@@ -20,6 +19,7 @@ use crate::decision::{Reason, Request};
 use crate::denied::Denied;
 use crate::destination::{Destination, Host};
 use crate::guard::{At, Guard, HYPER, Peer, Stage};
+use crate::policy::Policy;
 
 const CONNECTION: At = At(HYPER, Stage::Connection);
 const NAME: At = At(HYPER, Stage::Name);
@@ -31,6 +31,9 @@ impl Guard {
     /// HTTP is. Put it outermost, around TLS. It sees no requests: add [`layer`](Self::layer) above the client. A name
     /// is looked up by the connector inside, so give that one [`resolver`](Self::resolver), or a name's answer is
     /// connected to before it is judged.
+    ///
+    /// If the policy states a `proxy`, the connector inside must lead there, as hyper-util's `Tunnel` does; a connection
+    /// that does not is denied.
     ///
     /// If the policy is replaced, connections that the new one denies end, idle ones and those in use alike.
     ///
@@ -97,8 +100,8 @@ where
         Box::pin(async move {
             let connection = connection.await.map_err(Into::into)?;
             let under = guard.in_force();
-            let peer = check(&guard, &destination, &connection)?;
-            Ok(GuardedStream::new(connection, Connected { guard, destination, peer }, under))
+            let connected = check(&guard, destination, &connection)?;
+            Ok(GuardedStream::new(connection, connected, under))
         })
     }
 }
@@ -109,21 +112,47 @@ fn begin(guard: &Guard, uri: &Uri) -> Result<Destination, Denied> {
     Ok(destination)
 }
 
-fn check(guard: &Guard, destination: &Destination, connection: &impl Connection) -> Result<Peer, Denied> {
+/// Judges a connection that stands. Nothing of HTTP has been sent on it; if this fails it is closed.
+fn check(guard: &Guard, destination: Destination, connection: &impl Connection) -> Result<Connected, Denied> {
     let connected = connection.connected();
     let mut facts = http::Extensions::new();
     connected.get_extras(&mut facts);
     let Some(peer) = peer_of(&facts) else {
         return Err(guard.refuse_unknown(CONNECTION, Some(destination.host()), Reason::NoPeerAddress));
     };
-    let goes_elsewhere = peer.remote.port() != destination.port()
-        || matches!(destination.host(), Host::Ip(ip) if ip.to_canonical() != peer.remote.ip().to_canonical());
-    if connected.is_proxied() || goes_elsewhere {
-        let request = request(destination).peer(peer.remote.ip());
-        return Err(guard.refuse(CONNECTION, &request, Reason::ProxiedConnection));
+    let connected = Connected { guard: guard.clone(), destination, peer, is_proxied: connected.is_proxied() };
+    connected.judge(&guard.in_force(), true)?;
+    Ok(connected)
+}
+
+/// Where a connection leads, and who judges it.
+struct Connected {
+    guard: Guard,
+    destination: Destination,
+    peer: Peer,
+    is_proxied: bool,
+}
+
+impl Connected {
+    fn judge(&self, policy: &Policy, record_allowed: bool) -> Result<(), Denied> {
+        let Self { guard, destination, peer, is_proxied } = self;
+        // Where the policy states a proxy, the connector inside leads everything there, as hyper-util's `Tunnel` does.
+        let place = policy.proxy().unwrap_or(destination);
+        let goes_elsewhere = peer.remote.port() != place.port()
+            || matches!(place.host(), Host::Ip(ip) if ip.to_canonical() != peer.remote.ip().to_canonical());
+        match policy.proxy() {
+            Some(_) if goes_elsewhere => {
+                return Err(guard.refuse(CONNECTION, &request(destination), Reason::ProxyBypassed));
+            }
+            Some(_) => guard.judge(CONNECTION, &request(destination), None, false)?,
+            None if goes_elsewhere || *is_proxied => {
+                let request = request(destination).peer(peer.remote.ip());
+                return Err(guard.refuse(CONNECTION, &request, Reason::ProxiedConnection));
+            }
+            None => {}
+        }
+        guard.judge(CONNECTION, &request(place).peer(peer.remote.ip()), Some(*peer), record_allowed)
     }
-    guard.judge(CONNECTION, &request(destination).peer(peer.remote.ip()), Some(peer), true)?;
-    Ok(peer)
 }
 
 fn request(destination: &Destination) -> Request<'_> {

@@ -245,7 +245,7 @@ impl Guard {
         let path = request.path.map(|path| shortened(path, PATH_IN_A_LINE));
         AuditRecord {
             exchange_id: line.exchange,
-            boundary: Some(moment.policy.boundary(request.host, peer_ip).as_str()),
+            boundary: Some(moment.policy.boundary(request.host, request.port, peer_ip).as_str()),
             client: Some(line.client),
             stage: Some(line.stage.as_str()),
             method: request.method.map(|method| shortened(method.as_str(), 32)),
@@ -255,6 +255,8 @@ impl Guard {
             path,
             path_truncated: (path.map(str::len) != request.path.map(str::len)).then_some(true),
             peer_ip,
+            peer_is_proxy: (line.peer.is_some() && moment.policy.via(request.host, request.port).is_some())
+                .then_some(true),
             peer_port: line.peer.map(|peer| peer.remote.port()),
             local_port: line.peer.map(|peer| peer.local.port()),
             hop: line.hop,

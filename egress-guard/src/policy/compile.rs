@@ -14,13 +14,15 @@ use super::layer::{Index, Internal, Layer};
 use super::path::{PathSet, PathSetBuilder};
 use super::pattern::HostPattern;
 use super::rule::{Addresses, CompiledRule, Effect, RuleId};
-use super::value::{IDENTIFIER, is_identifier, parse_method, parse_network, parse_ports, parse_scheme};
+use super::value::{IDENTIFIER, is_identifier, parse_method, parse_network, parse_ports, parse_proxy, parse_scheme};
 use super::{Boundary, Mode};
+use crate::destination::Destination;
 
 /// Checks a draft and builds the policy's layer; faults already found by its reader are reported with the new ones.
 pub(super) fn compile(draft: PolicyDraft, faults: Vec<PolicyFault>) -> Result<Layer, Vec<PolicyFault>> {
     let mut compiler = Compiler { faults, ..Compiler::default() };
     let report_only_until = compiler.report_only_until(&draft);
+    let proxy = draft.proxy.as_ref().and_then(|url| compiler.proxy(url));
     let name = compiler.name(draft.name, draft.offset, draft.unread);
     let owner = compiler.prose("owner", draft.owner);
     compiler.internal(&draft.internal_hosts, &draft.internal_networks);
@@ -31,7 +33,7 @@ pub(super) fn compile(draft: PolicyDraft, faults: Vec<PolicyFault>) -> Result<La
     }
     if compiler.faults.is_empty() {
         let Compiler { rules, index, internal, .. } = compiler;
-        Ok(Layer { name, owner, report_only_until, sha256: None, source: "code".into(), rules, index, internal })
+        Ok(Layer { name, owner, report_only_until, proxy, sha256: None, source: "code".into(), rules, index, internal })
     } else {
         Err(compiler.faults)
     }
@@ -106,6 +108,16 @@ impl Compiler {
                 None
             }
             (Mode::ReportOnly, Some(until)) => self.day("report_only_until", until),
+        }
+    }
+
+    fn proxy(&mut self, Text { text, offset }: &Text) -> Option<Destination> {
+        match parse_proxy(text) {
+            Ok(proxy) => Some(proxy),
+            Err((problem, cure)) => {
+                self.fault(*offset, problem, cure);
+                None
+            }
         }
     }
 

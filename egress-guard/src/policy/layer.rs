@@ -10,13 +10,15 @@ use super::hosts::HostMap;
 use super::network::NetworkMap;
 use super::rule::CompiledRule;
 use super::{Boundary, Mode, pattern};
-use crate::destination::Host;
+use crate::destination::{Destination, Host};
 
 #[derive(Clone, Debug)]
 pub(crate) struct Layer {
     pub(crate) name: Arc<str>,
     pub(crate) owner: Option<Box<str>>,
     pub(crate) report_only_until: Option<Day>,
+    /// Through which everything goes.
+    pub(crate) proxy: Option<Destination>,
     /// Of the text that it was read from, in hexadecimal digits.
     pub(crate) sha256: Option<Box<str>>,
     /// Where it was read.
@@ -60,8 +62,16 @@ impl Layer {
         !self.internal.is_empty()
     }
 
-    /// On which side a host, reached at `peer` where that is known, lies; nothing where it cannot be told yet.
-    pub(crate) fn boundary(&self, host: &Host, peer: Option<IpAddr>) -> Option<Boundary> {
+    /// On which side a request lies; nothing where it cannot be told yet. `peer` is the host's address, where it is
+    /// known, and `via` the proxy.
+    pub(crate) fn boundary(&self, host: &Host, peer: Option<IpAddr>, via: Option<&Host>) -> Option<Boundary> {
+        let Some(proxy) = via else { return self.side_of(host, peer) };
+        // What the proxy connects to is never known, so that only what is named as internal is.
+        let internal = [host, proxy].iter().all(|leg| self.side_of(leg, None) == Some(Boundary::Internal));
+        Some(if internal { Boundary::Internal } else { Boundary::External })
+    }
+
+    fn side_of(&self, host: &Host, peer: Option<IpAddr>) -> Option<Boundary> {
         let mut internal = false;
         let address = match host {
             Host::Name(name) => {

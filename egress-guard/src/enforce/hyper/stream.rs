@@ -10,10 +10,7 @@ use hyper::rt::{Read, ReadBufCursor, Write};
 use hyper_util::client::legacy::connect::{self, Connection};
 use tokio::sync::watch;
 
-use super::{CONNECTION, request};
-use crate::denied::Denied;
-use crate::destination::Destination;
-use crate::guard::{Guard, Peer};
+use super::Connected;
 use crate::policy::Policy;
 
 pin_project_lite::pin_project! {
@@ -29,13 +26,6 @@ pin_project_lite::pin_project! {
         under: Arc<Policy>,
         replaced: Replaced,
     }
-}
-
-/// Where a connection leads, and who judges it.
-pub(super) struct Connected {
-    pub(super) guard: Guard,
-    pub(super) destination: Destination,
-    pub(super) peer: Peer,
 }
 
 type Replaced = Pin<Box<dyn Future<Output = watch::Receiver<()>> + Send + Sync>>;
@@ -55,21 +45,15 @@ fn next(mut replacements: watch::Receiver<()>) -> Replaced {
     })
 }
 
-impl Connected {
-    /// Fails if another policy is in force by now, and denies the connection.
-    fn judge_again(&self, under: &mut Arc<Policy>) -> Result<(), Denied> {
-        let in_force = self.guard.in_force();
-        if !Arc::ptr_eq(&in_force, under) {
-            let request = request(&self.destination).peer(self.peer.remote.ip());
-            self.guard.judge(CONNECTION, &request, Some(self.peer), false)?;
-            *under = in_force;
-        }
-        Ok(())
+/// Fails if another policy is in force by now, and denies the connection.
+fn judge_again(connected: &Connected, under: &mut Arc<Policy>) -> io::Result<()> {
+    let in_force = connected.guard.in_force();
+    if !Arc::ptr_eq(&in_force, under) {
+        let judged = connected.judge(&in_force, false);
+        judged.map_err(|denied| io::Error::new(io::ErrorKind::PermissionDenied, denied))?;
+        *under = in_force;
     }
-}
-
-fn closed(denied: Denied) -> io::Error {
-    io::Error::new(io::ErrorKind::PermissionDenied, denied)
+    Ok(())
 }
 
 impl<T: Read> Read for GuardedStream<T> {
@@ -79,7 +63,7 @@ impl<T: Read> Read for GuardedStream<T> {
         while let Poll::Ready(replacements) = this.replaced.as_mut().poll(context) {
             *this.replaced = next(replacements);
         }
-        this.connected.judge_again(this.under).map_err(closed)?;
+        judge_again(this.connected, this.under)?;
         this.inner.poll_read(context, buffer)
     }
 }
@@ -87,7 +71,7 @@ impl<T: Read> Read for GuardedStream<T> {
 impl<T: Write> Write for GuardedStream<T> {
     fn poll_write(self: Pin<&mut Self>, context: &mut Context<'_>, data: &[u8]) -> Poll<io::Result<usize>> {
         let this = self.project();
-        this.connected.judge_again(this.under).map_err(closed)?;
+        judge_again(this.connected, this.under)?;
         this.inner.poll_write(context, data)
     }
 
@@ -109,7 +93,7 @@ impl<T: Write> Write for GuardedStream<T> {
         data: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
         let this = self.project();
-        this.connected.judge_again(this.under).map_err(closed)?;
+        judge_again(this.connected, this.under)?;
         this.inner.poll_write_vectored(context, data)
     }
 }

@@ -112,6 +112,9 @@ impl Guard {
     /// rule lists is not looked up, and an address that no rule opens is not dialled. *Connection*: the scheme, port
     /// and address really connected to, before a byte of HTTP is sent.
     ///
+    /// If the policy states a `proxy`, every request goes through it, and its connections are checked to lead there. The
+    /// proxy looks the names up then: what a rule's `addresses` say holds for the proxy alone.
+    ///
     /// What the builder says about proxies (the environment's too), redirects, DNS, `Referer` and the `danger` flags is
     /// overruled; state redirects and a resolver in [`ClientOptions`]. `resolve` overrides and unix sockets cannot be
     /// taken out of a builder; a connection over them is denied. A preconfigured TLS backend is used as it is.
@@ -154,7 +157,11 @@ impl Guard {
         let guard = self.clone();
         let make = move |builder: ClientBuilder| -> Result<Made, ClientError> {
             let builder_headers = acceptable_headers(&builder)?;
-            let http = guard.hooked(builder, Arc::clone(&resolver), redirect::Policy::none()).build()?;
+            let builder = guard.hooked(builder, Arc::clone(&resolver), redirect::Policy::none());
+            let http = match guard.in_force().proxy() {
+                Some(proxy) => builder.proxy(::reqwest::Proxy::all(proxy.to_string())?).build()?,
+                None => builder.build()?,
+            };
             Ok(Made { http, builder_headers })
         };
         let first = make(builder)?;
@@ -187,7 +194,8 @@ impl Guard {
     ///
     /// # Errors
     ///
-    /// As [`client`](Self::client).
+    /// As [`client`](Self::client), and when the policy states a proxy: what an ordinary client asks of a proxy cannot be
+    /// seen.
     ///
     /// # Panics
     ///
@@ -211,7 +219,7 @@ impl Guard {
     ///
     /// # Errors
     ///
-    /// As [`client`](Self::client).
+    /// As [`reqwest`](Self::reqwest).
     ///
     /// # Panics
     ///
@@ -226,6 +234,9 @@ impl Guard {
 
     fn ordinary(&self, options: ClientOptions) -> Result<ClientBuilder, BuilderRefused> {
         let ClientOptions { builder, resolver, max_redirects, default_headers, rebuild: _ } = options;
+        if self.in_force().proxy().is_some() {
+            return Err(BuilderRefused::Proxy);
+        }
         let builder = builder.default_headers(default_headers);
         acceptable_headers(&builder)?;
         Ok(self.hooked(builder, resolver, self.redirect_policy(max_redirects)))
@@ -284,6 +295,10 @@ pub(super) enum BuilderRefused {
         "the builder's default header `{0}` would be denied in every request: remove it from `ClientBuilder::default_headers`"
     )]
     Header(HeaderName),
+    #[error(
+        "the policy states a proxy, and what an ordinary client asks of a proxy cannot be seen: use `Guard::client`"
+    )]
+    Proxy,
     #[error(
         "the builder's default headers cannot be read, and might hold what no request may carry: \
          pass them to `ClientOptions::default_headers`"
