@@ -3,6 +3,7 @@
 //! It asks a policy what it would decide. It opens no socket and looks up no name.
 
 mod check;
+mod import;
 
 use std::process::ExitCode;
 
@@ -19,12 +20,16 @@ struct Arguments {
 #[derive(Debug, Subcommand)]
 enum Command {
     Check(check::Check),
+    Import(import::Import),
 }
 
 fn main() -> ExitCode {
     // clap ends the process with 2 where the usage is wrong.
-    let Arguments { command: Command::Check(check) } = Arguments::parse();
-    match check.run() {
+    let done = match Arguments::parse().command {
+        Command::Check(check) => check.run(),
+        Command::Import(import) => import.run(),
+    };
+    match done {
         Ok(true) => ExitCode::SUCCESS,
         Ok(false) => ExitCode::from(1),
         Err(error) => {
