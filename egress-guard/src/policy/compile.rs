@@ -10,7 +10,7 @@ use ipnet::IpNet;
 use super::date::Day;
 use super::draft::{PolicyDraft, RuleDraft, Text};
 use super::error::PolicyFault;
-use super::layer::{Index, Internal, Layer};
+use super::layer::{Index, Internal, Layer, Numbers};
 use super::path::{PathSet, PathSetBuilder};
 use super::pattern::HostPattern;
 use super::rule::{Addresses, CompiledRule, Effect, RuleId};
@@ -181,7 +181,8 @@ impl Compiler {
             owner: self.prose("owner", draft.owner),
             id,
         };
-        let number = self.rules.len();
+        #[allow(clippy::cast_possible_truncation, reason = "four thousand million rules are no policy")]
+        let number = self.rules.len() as u32;
         self.rules.push(compiled);
         for pattern in &patterns {
             self.index.hosts.update(pattern, |rules| push_once(rules, number));
@@ -338,7 +339,7 @@ impl Compiler {
 }
 
 /// Rules are compiled in order, so a repeated number is always the last.
-fn push_once(rules: &mut Vec<usize>, number: usize) {
+fn push_once(rules: &mut Numbers, number: u32) {
     if rules.last() != Some(&number) {
         rules.push(number);
     }
