@@ -1,7 +1,11 @@
 //! One audit line into a pipe that another process empties, beside its parts; and all that the guard does for one
 //! request.
 
-#![allow(missing_docs, clippy::unwrap_used, reason = "a measurement of something that does not work should end at once")]
+#![allow(
+    missing_docs,
+    clippy::unwrap_used,
+    reason = "a measurement of something that does not work should end at once"
+)]
 
 use std::io::Write;
 use std::process::{Child, ChildStdin, Command, Stdio};

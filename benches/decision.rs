@@ -38,7 +38,8 @@ fn decisions(criterion: &mut Criterion) {
 
         for query in Query::ALL {
             let destinations = hosts.destinations(query);
-            let urls: Vec<Url> = destinations.iter().map(|destination| destination.to_string().parse().unwrap()).collect();
+            let urls: Vec<Url> =
+                destinations.iter().map(|destination| destination.to_string().parse().unwrap()).collect();
             let names = hosts.names(query);
             for (destination, (url, name)) in destinations.iter().zip(urls.iter().zip(&names)).take(64) {
                 let policies = [Some(&each), Some(&ten), paths.as_ref()];

@@ -1,6 +1,10 @@
 //! A policy's text to a ready policy, beside what a parser takes for the same text when nothing is checked.
 
-#![allow(missing_docs, clippy::unwrap_used, reason = "a measurement of something that does not work should end at once")]
+#![allow(
+    missing_docs,
+    clippy::unwrap_used,
+    reason = "a measurement of something that does not work should end at once"
+)]
 
 use std::time::Duration;
 

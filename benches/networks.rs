@@ -1,6 +1,10 @@
 //! One decision about an address, over ten to a hundred thousand networks, beside a linear search and an LC-trie.
 
-#![allow(missing_docs, clippy::unwrap_used, reason = "a measurement of something that does not work should end at once")]
+#![allow(
+    missing_docs,
+    clippy::unwrap_used,
+    reason = "a measurement of something that does not work should end at once"
+)]
 
 use std::hint::black_box;
 use std::time::{Duration, SystemTime};

@@ -55,7 +55,8 @@ pub fn http_acl_allows(acl: &HttpAcl, method: &http::Method, url: &Url) -> bool 
         return false;
     }
     let Ok(path) = percent_encoding::percent_decode_str(url.path()).decode_utf8() else { return false };
-    acl.is_url_path_allowed(&path).is_allowed() && acl.is_valid(&scheme, &authority, std::iter::empty(), None).is_allowed()
+    acl.is_url_path_allowed(&path).is_allowed()
+        && acl.is_valid(&scheme, &authority, std::iter::empty(), None).is_allowed()
 }
 
 /// All host patterns as one set of globs.

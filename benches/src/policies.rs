@@ -25,8 +25,7 @@ pub fn policy(items: &[String], grouping: Grouping, fill: impl Fn(Rule, &[String
         Grouping::Ten => items.len().div_ceil(10),
     };
     let rules = items.chunks(share).enumerate();
-    let rules =
-        rules.map(|(number, items)| fill(Rule::new(format!("rule-{number}")), items).methods(["GET", "POST"]));
+    let rules = rules.map(|(number, items)| fill(Rule::new(format!("rule-{number}")), items).methods(["GET", "POST"]));
     rules.fold(Policy::builder("bench"), egress_guard::PolicyBuilder::allow).build().unwrap()
 }
 
@@ -90,7 +89,8 @@ pub fn toml(rules: usize, text: Text) -> String {
     let Document { version, name, allow } = document(rules, text);
     let mut toml = format!("version = {version}\nname = \"{name}\"\n");
     for TextRule { id, hosts, ports, methods, paths } in allow {
-        writeln!(toml, "\n[[allow]]\nid = \"{id}\"\nhosts = {hosts:?}\nports = {ports:?}\nmethods = {methods:?}").unwrap();
+        writeln!(toml, "\n[[allow]]\nid = \"{id}\"\nhosts = {hosts:?}\nports = {ports:?}\nmethods = {methods:?}")
+            .unwrap();
         if let Some(paths) = paths {
             writeln!(toml, "paths = {paths:?}").unwrap();
         }
