@@ -45,7 +45,6 @@ pub enum Text {
     Paths,
 }
 
-#[derive(Serialize)]
 struct Document {
     version: u8,
     name: &'static str,
@@ -77,10 +76,12 @@ fn document(rules: usize, text: Text) -> Document {
     }
 }
 
-/// A policy as JSON, each host in a rule of its own.
+/// A policy as JSON, each host in a rule of its own, and each rule on a line of its own.
 #[must_use]
 pub fn json(rules: usize, text: Text) -> String {
-    serde_json::to_string_pretty(&document(rules, text)).unwrap()
+    let Document { version, name, allow } = document(rules, text);
+    let rules: Vec<String> = allow.iter().map(|rule| serde_json::to_string(rule).unwrap()).collect();
+    format!("{{\n\"version\": {version},\n\"name\": \"{name}\",\n\"allow\": [\n{}\n]\n}}\n", rules.join(",\n"))
 }
 
 /// The same as TOML, spelt as people spell it.

@@ -7,6 +7,7 @@ use plotters::prelude::*;
 
 use crate::Failure;
 use crate::results::Point;
+use crate::tables::number;
 
 const PANELS: [(&str, &str); 4] = [
     ("exact hit", "decision, exact hit"),
@@ -39,6 +40,7 @@ fn draw_panel(panel: &Panel<'_>, title: &str, group: &str, points: &[Point]) -> 
     let mut chart = ChartBuilder::on(panel)
         .caption(title, ("sans-serif", 18))
         .margin(12)
+        .margin_right(30)
         .x_label_area_size(38)
         .y_label_area_size(62)
         .build_cartesian_2d((10f64..100_000f64).log_scale(), (1f64..10_000_000f64).log_scale())?;
@@ -47,7 +49,7 @@ fn draw_panel(panel: &Panel<'_>, title: &str, group: &str, points: &[Point]) -> 
         .disable_x_mesh()
         .light_line_style(TRANSPARENT)
         .x_desc("hosts")
-        .x_label_formatter(&|size| format!("{size}"))
+        .x_label_formatter(&|size| hosts(*size))
         .y_label_formatter(&|nanos| label(*nanos))
         .draw()?;
     for (name, colour) in SERIES {
@@ -64,6 +66,15 @@ fn draw_panel(panel: &Panel<'_>, title: &str, group: &str, points: &[Point]) -> 
     }
     chart.configure_series_labels().position(SeriesLabelPosition::UpperLeft).background_style(WHITE.mix(0.8)).draw()?;
     Ok(())
+}
+
+fn hosts(size: f64) -> String {
+    #[allow(
+        clippy::cast_possible_truncation,
+        clippy::cast_sign_loss,
+        reason = "the ticks of the axis are powers of ten"
+    )]
+    number(size.round() as usize)
 }
 
 fn label(nanos: f64) -> String {
