@@ -79,15 +79,15 @@ fn check() -> Result<bool, Box<dyn Error>> {
         }
     }
     if figures.rustc != rustc {
-        println!("The figures are those of rustc {}; this is {rustc}.", figures.rustc);
+        println!("The figures are those of rustc {}; this is {rustc}, and may count otherwise.", figures.rustc);
     }
     if !less.is_empty() {
         println!("Fewer than committed: {}. `.ci/instructions --renew` keeps what was won.", less.join(", "));
     }
     if !more.is_empty() {
         println!(
-            "More than {} % above benches/instructions.toml: {}. If that is the price of something worth it, \
-             `.ci/instructions --renew` writes the new figures; commit them, and say why.",
+            "More than {} % above benches/instructions.toml: {}. If that is the price of something worth it, or of a \
+             newer dependency, `.ci/instructions --renew` writes the new figures; commit them, and say why.",
             figures.tolerance_percent,
             more.join(", ")
         );

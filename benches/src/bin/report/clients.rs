@@ -26,10 +26,11 @@ const RULES: usize = 50;
 pub(crate) const HOST: &str = "api.orders.bench.test";
 
 /// Who is compared with whom. The first pair compares a client with itself: what it shows is noise.
-const PAIRS: [(&str, &str); 5] = [
+const PAIRS: [(&str, &str); 6] = [
     ("reqwest again", "reqwest"),
     ("guard.reqwest", "reqwest"),
     ("guard.client", "reqwest"),
+    ("guard.client, no lines", "reqwest"),
     ("guarded hyper-util", "hyper-util"),
     ("guard.client", "reqwest through squid"),
 ];

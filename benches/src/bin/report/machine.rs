@@ -44,6 +44,11 @@ impl Machine {
             quick,
         })
     }
+
+    /// Whether so much else ran that it matters. The measurements themselves leave a load of about one process.
+    pub(crate) fn is_busy(&self) -> bool {
+        self.load > 1.5
+    }
 }
 
 fn said(program: &str, arguments: &[&str]) -> Result<String, Failure> {

@@ -83,6 +83,9 @@ fn run(arguments: &Arguments) -> Result<(), Failure> {
 fn measure(part: Part, quick: bool, results: &mut Results) -> Result<(), Failure> {
     eprintln!("== {part:?}");
     let machine = Machine::now(quick)?;
+    if machine.is_busy() {
+        eprintln!("The load is {:.1}: others use this machine, and will be seen in the numbers.", machine.load);
+    }
     match part {
         Part::Decision => results.decision = Some(Section::new(machine, kernels::run("decision", quick)?)),
         Part::Networks => results.networks = Some(Section::new(machine, kernels::run("networks", quick)?)),

@@ -7,7 +7,8 @@ use std::process::ChildStdin;
 use std::task::{Context, Poll};
 
 use egress_guard::{
-    ClientOptions, Guard, GuardService, GuardedConnector, GuardedResolver, JsonLines, Policy, PolicyBuilder, Rule,
+    AuditRecord, AuditSink, ClientOptions, Guard, GuardService, GuardedConnector, GuardedResolver, JsonLines, Policy,
+    PolicyBuilder, Rule,
 };
 use http::{Request, StatusCode, Uri};
 use http_body_util::{BodyExt, Empty};
@@ -70,6 +71,7 @@ pub(super) fn all(
     squid: Option<u16>,
 ) -> Result<Vec<Named<Http>>, Failure> {
     let guard = Guard::new(policy(hosts, port)?, JsonLines::new(audit));
+    let silent = Guard::new(policy(hosts, port)?, Silent);
     let address = format!("http://{HOST}:{port}/v1/items/42?expand=all");
     let (url, uri): (Url, Uri) = (address.parse()?, address.parse()?);
 
@@ -82,6 +84,7 @@ pub(super) fn all(
         ("reqwest again", Http::Reqwest(plain, url.clone())),
         ("guard.reqwest", Http::Reqwest(guard.reqwest(options())?, url.clone())),
         ("guard.client", Http::Guarded(guard.client(options())?, url.clone())),
+        ("guard.client, no lines", Http::Guarded(silent.client(options())?, url.clone())),
         ("hyper-util", Http::Hyper(hyper(http_connector(Loopback)), uri.clone())),
         ("guarded hyper-util", Http::GuardedHyper(guarded_hyper, uri)),
     ];
@@ -113,6 +116,16 @@ where
     C: hyper_util::client::legacy::connect::Connect + Clone,
 {
     Client::builder(TokioExecutor::new()).pool_timer(TokioTimer::new()).build(connector)
+}
+
+/// Keeps nothing: what is left is the guard without its audit.
+#[derive(Clone, Copy, Debug)]
+struct Silent;
+
+impl AuditSink for Silent {
+    fn record(&self, _: &AuditRecord<'_>) -> std::io::Result<()> {
+        Ok(())
+    }
 }
 
 /// Every name is this machine, and nothing is looked up.
