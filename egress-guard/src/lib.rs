@@ -36,7 +36,7 @@
 //! # The parts
 //!
 //! * [`Policy`] and [`Rule`]: what is allowed. [`Policy::decide`] answers a [`Request`] with a [`Decision`], and is
-//!   pure: no I/O, no clock.
+//!   pure: no I/O, no clock. [`POLICY_SCHEMA`] helps editors of a policy.
 //! * [`Guard`]: a policy in force. It wraps clients: `client` and `reqwest` (feature `reqwest`), `reqwest_blocking`
 //!   (`blocking`), `middleware` (`reqwest-middleware`), [`layer`](Guard::layer) for tower stacks, `connector` and `resolver` (`hyper-util`) for what lies
 //!   below them; and `lambda_layer` (`lambda`) names the invocation.
@@ -71,7 +71,9 @@ pub use enforce::{GuardedConnector, GuardedResolver};
 pub use enforce::{LambdaFuture, LambdaLayer, LambdaService};
 pub use guard::Guard;
 pub use policy::draft;
-pub use policy::{AddressClass, Effect, Mode, Policy, PolicyBuilder, PolicyError, PolicyFault, Rule, RuleId};
+pub use policy::{
+    AddressClass, Effect, Mode, POLICY_SCHEMA, Policy, PolicyBuilder, PolicyError, PolicyFault, Rule, RuleId,
+};
 pub use source::PolicySource;
 
 // In this order each uses only those before it.
