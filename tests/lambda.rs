@@ -32,6 +32,7 @@ impl Function {
         let mut child = tokio::process::Command::new(std::env::current_exe().unwrap())
             .args(["--exact", "the_function", "--ignored", "--nocapture"])
             .envs(api.environment())
+            .env("http_proxy", "http://user:S3CRET@127.0.0.9:1")
             .env("SERVER", format!("http://api.test:{}", server.port()))
             .envs((concurrency > 1).then(|| ("AWS_LAMBDA_MAX_CONCURRENCY", concurrency.to_string())))
             .stdout(Stdio::piped())
@@ -114,6 +115,9 @@ async fn every_way_to_call_out_leaves_its_lines() {
     }
     let posture = &function.all_lines()[0];
     assert_eq!((&posture["event_type"], &posture["seq"]), (&json!("egress_posture"), &json!(1)));
+    let suspicious = posture["suspicious_environment"].as_str().unwrap();
+    assert!(suspicious.split(',').any(|name| name == "http_proxy") && posture["level"] == "WARN", "{posture}");
+    assert!(!posture.to_string().contains("S3CRET"), "{posture}");
     let sequence: Vec<u64> = function.all_lines().iter().map(|line| line["seq"].as_u64().unwrap()).collect();
     assert!(sequence.iter().zip(1..).all(|(seq, expected)| *seq == expected), "no line is missing: {sequence:?}");
     assert_eq!(function.server.seen().len(), 9, "each request was made");

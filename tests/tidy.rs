@@ -7,7 +7,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// Each room uses only rooms before it.
-const ROOMS: &[&str] = &["destination", "policy", "decision", "denied", "source", "audit", "guard", "enforce"];
+const ROOMS: &[&str] = &["destination", "policy", "decision", "denied", "source", "audit", "guard", "live", "enforce"];
 
 fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap().to_owned()
@@ -133,10 +133,14 @@ fn the_schema_has_the_keys_of_a_record() {
     let source = fs::read_to_string(root().join("egress-guard/src/audit/record.rs")).unwrap();
     let record = source.split("pub struct AuditRecord").nth(1).unwrap().split("\n}").next().unwrap();
     let fields = record.lines().filter_map(|line| line.trim().strip_prefix("pub ")?.split(':').next());
-    let keys = fields.map(|field| if field == "request_id" { "requestId" } else { field });
+    let keys = fields.clone().map(|field| if field == "request_id" { "requestId" } else { field });
     let schema: serde_json::Value = serde_json::from_str(egress_guard::AUDIT_SCHEMA).unwrap();
     let in_schema: BTreeSet<&str> = schema["properties"].as_object().unwrap().keys().map(String::as_str).collect();
     assert_eq!(keys.collect::<BTreeSet<_>>(), in_schema);
+
+    let tracing = fs::read_to_string(root().join("egress-guard/src/audit/tracing.rs")).unwrap();
+    let missing: Vec<_> = fields.filter(|field| !tracing.contains(&format!("record.{field}"))).collect();
+    assert_eq!(missing, ["timestamp"], "the subscriber has a clock of its own");
 }
 
 /// Each key that the reader of a policy knows stands in the schema, and the other way round.

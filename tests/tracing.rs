@@ -44,7 +44,7 @@ async fn a_record_is_an_event_with_its_fields() {
 
     let text = String::from_utf8(written.0.lock().unwrap().clone()).unwrap();
     let lines: Vec<&str> = text.lines().collect();
-    assert!(lines[0].contains("INFO egress_guard: egress policy `orders` in force"), "{text}");
+    assert!(lines[0].contains("egress_guard: egress policy `orders` in force"), "{text}");
     assert!(lines[1].contains("WARN egress_guard: egress denied by policy `orders`"), "{text}");
     for field in ["reason=\"host-not-allowed\"", "host=not-listed.test", "port=443", "method=\"GET\"", "path=\"/path\""]
     {

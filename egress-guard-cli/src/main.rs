@@ -4,6 +4,7 @@
 
 mod check;
 mod completions;
+mod import;
 mod man;
 mod output;
 mod schema;
@@ -33,6 +34,7 @@ struct Arguments {
 enum Command {
     Check(check::Check),
     Completions(completions::Completions),
+    Import(import::Import),
     Man(man::Manual),
     Schema(schema::Schema),
 }
@@ -42,6 +44,7 @@ fn main() -> ExitCode {
     let done = match Arguments::parse().command {
         Command::Check(check) => check.run(),
         Command::Completions(completions) => completions.run(),
+        Command::Import(import) => import.run(),
         Command::Man(man) => man.run(),
         Command::Schema(schema) => schema.run(),
     };

@@ -124,7 +124,7 @@ pub(crate) struct Asked<'a>(pub(crate) &'a Request<'a>);
 
 impl fmt::Display for Asked<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Request { host, scheme, port, method, path, peer } = self.0;
+        let Request { host, scheme, port, method, path, peer, .. } = self.0;
         match (method, path, scheme) {
             (Some(method), ..) => write!(f, "{} ", shortened(method.as_str(), 32))?,
             (None, Some(_), _) => f.write_str("redirect to ")?,
@@ -271,6 +271,7 @@ fn always(reason: Reason) -> Option<&'static str> {
         Reason::NoPeerAddress => "the connection has no IP address; a unix socket cannot be guarded",
         Reason::ProxyHeader => "it carries a header meant for a proxy; remove it",
         Reason::ProxiedConnection => "the connection leads to a proxy that the policy does not know",
+        Reason::ProxyBypassed => "the policy states a `proxy`, and the connection does not lead to it",
         Reason::ResolverOverride => {
             "the connection was made without looking the name up, as by `ClientBuilder::resolve`; give the client a \
              resolver instead"

@@ -13,8 +13,7 @@
 //!
 //! #[tokio::main]
 //! async fn main() -> Result<(), Error> {
-//!     let policy = Policy::from_file("/opt/egress-guard/policy.toml")?;
-//!     let guard = Guard::new(policy, JsonLines::stdout());
+//!     let guard = Guard::new(Policy::from_env()?, JsonLines::stdout());
 //!     let http = guard.client(reqwest::Client::builder())?;
 //!
 //!     // The event is a URL.
@@ -36,7 +35,10 @@
 //! # The parts
 //!
 //! * [`Policy`] and [`Rule`]: what is allowed. [`Policy::decide`] answers a [`Request`] with a [`Decision`], and is
-//!   pure: no I/O, no clock. [`POLICY_SCHEMA`] helps editors of a policy.
+//!   pure: no I/O, no clock; [`Policy::explain`] says why. [`Policy::narrowed_by`] stacks policies of several owners.
+//!   [`POLICY_SCHEMA`] helps editors of a policy.
+//! * [`PolicySource`]: where a policy comes from, pinned by its hash or signed; `AppConfig` (feature `appconfig`) keeps it
+//!   up to date.
 //! * [`Guard`]: a policy in force. It wraps clients: `client` and `reqwest` (feature `reqwest`), `reqwest_blocking`
 //!   (`blocking`), `middleware` (`reqwest-middleware`), [`layer`](Guard::layer) for tower stacks, `connector` and `resolver` (`hyper-util`) for what lies
 //!   below them; and `lambda_layer` (`lambda`) names the invocation.
@@ -44,6 +46,7 @@
 //!   `tracing`) as a bridge. [`AUDIT_SCHEMA`] describes a line.
 //! * [`Denied`]: the error of a denied request, with a [`Reason`]; [`denied()`] finds it in any chain of errors. A
 //!   handler may return it, or a client's error, as its own.
+//! * [`draft`]: a policy's text with places, for tools.
 //!
 //! # Features
 //!
@@ -66,10 +69,12 @@ pub use enforce::{AuditBody, GuardLayer, GuardService, ResponseFuture};
 #[cfg(feature = "reqwest")]
 pub use enforce::{Client, ClientError, ClientOptions, RequestBuilder};
 #[cfg(feature = "hyper-util")]
-pub use enforce::{GuardedConnector, GuardedResolver};
+pub use enforce::{GuardedConnector, GuardedResolver, GuardedStream};
 #[cfg(feature = "lambda")]
 pub use enforce::{LambdaFuture, LambdaLayer, LambdaService};
 pub use guard::Guard;
+#[cfg(feature = "appconfig")]
+pub use live::AppConfig;
 pub use policy::draft;
 pub use policy::{
     AddressClass, Effect, Mode, POLICY_SCHEMA, Policy, PolicyBuilder, PolicyError, PolicyFault, Rule, RuleId,
@@ -84,4 +89,6 @@ mod denied;
 mod source;
 mod audit;
 mod guard;
+#[cfg(feature = "appconfig")]
+mod live;
 mod enforce;

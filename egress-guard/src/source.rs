@@ -182,6 +182,11 @@ pub(crate) struct Requirements {
 }
 
 impl Requirements {
+    #[cfg(feature = "appconfig")]
+    pub(crate) fn require_key(&mut self, public_key: String) {
+        self.keys.push(public_key);
+    }
+
     fn load_file(&self, source: &str, path: &Path) -> Result<Policy, PolicyError> {
         let text = std::fs::read(path).map_err(|error| {
             let cure = match error.kind() {
@@ -276,7 +281,7 @@ fn check_signature(key: &str, signature: &str, text: &[u8]) -> Result<(), Fault>
         minisign_verify::Error::UnexpectedKeyId => {
             ("it is signed by another key".to_owned(), "sign it with the key whose public half the function has")
         }
-        minisign_verify::Error::UnsupportedLegacyMode => {
+        minisign_verify::Error::UnexpectedAlgorithm | minisign_verify::Error::UnsupportedLegacyMode => {
             ("its signature is of the legacy kind".to_owned(), "sign it anew with minisign 0.11 or later, without -l")
         }
         error => (

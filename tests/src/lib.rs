@@ -11,6 +11,7 @@
     reason = "a test server that cannot do its work should say so at once"
 )]
 
+mod appconfig;
 mod audit;
 pub mod properties;
 mod proxy;
@@ -18,6 +19,7 @@ mod resolver;
 mod runtime_api;
 mod server;
 
+pub use appconfig::AppConfigExtension;
 pub use audit::ValidatedAudit;
 pub use proxy::Proxy;
 pub use resolver::Names;
@@ -28,3 +30,8 @@ pub use server::{Seen, Server};
 #[cfg(doctest)]
 #[doc = include_str!("../../README.md")]
 struct Readme;
+
+/// The code of the page on delivery, likewise.
+#[cfg(doctest)]
+#[doc = include_str!("../../docs/delivery.md")]
+struct Delivery;

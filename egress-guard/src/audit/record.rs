@@ -93,6 +93,8 @@ pub struct AuditRecord<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub peer_ip: Option<IpAddr>,
     #[serde(skip_serializing_if = "Option::is_none")]
+    pub peer_is_proxy: Option<bool>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub peer_port: Option<u16>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub local_port: Option<u16>,
@@ -171,6 +173,7 @@ impl<'a> AuditRecord<'a> {
             path: None,
             path_truncated: None,
             peer_ip: None,
+            peer_is_proxy: None,
             peer_port: None,
             local_port: None,
             hop: None,

@@ -4,7 +4,7 @@ use std::io;
 
 use super::{AuditRecord, AuditSink};
 
-/// Emits each record as an event with the target `egress_guard`, at `WARN` for a denial and `INFO` otherwise.
+/// Emits each record as an event with the target `egress_guard`, with the level of its record.
 ///
 /// # What this loses
 ///
@@ -37,9 +37,21 @@ impl AuditSink for TracingSink {
                     action = record.action,
                     reason = record.reason,
                     rule_id = record.rule_id,
+                    baseline_rule_id = record.baseline_rule_id,
+                    would_deny = record.would_deny,
+                    denied_by = record.denied_by,
                     policy_id = record.policy_id,
+                    policy_sha256 = record.policy_sha256,
+                    previous_policy_sha256 = record.previous_policy_sha256,
+                    rejected_policy_sha256 = record.rejected_policy_sha256,
+                    policy_source = record.policy_source,
+                    layer = record.layer,
+                    layer_count = record.layer_count,
                     mode = record.mode,
+                    report_only_until = record.report_only_until,
                     rule_count = record.rule_count,
+                    adapters = record.adapters,
+                    suspicious_environment = record.suspicious_environment,
                     boundary = record.boundary,
                     client = record.client,
                     stage = record.stage,
@@ -50,6 +62,7 @@ impl AuditSink for TracingSink {
                     path = record.path,
                     path_truncated = record.path_truncated,
                     peer_ip = record.peer_ip.as_ref().map(::tracing::field::display),
+                    peer_is_proxy = record.peer_is_proxy,
                     peer_port = record.peer_port,
                     local_port = record.local_port,
                     hop = record.hop,

@@ -60,6 +60,7 @@ impl Policy {
     /// Explains a decision. It costs more than [`decide`](Self::decide), and says the same.
     #[must_use]
     pub fn explain(&self, request: &Request<'_>, now: SystemTime) -> Explanation {
+        let request = &Request { via: self.via(request.host, request.port), ..*request };
         let layers = self.layers().map(|layer| layer.explain(request, now)).collect();
         Explanation { decision: self.decide(request, now), layers }
     }

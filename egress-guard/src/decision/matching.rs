@@ -84,7 +84,7 @@ pub(super) fn allow_fails_in(
         }
         Dimension::Boundary => {
             let differs = rule.addresses.boundary.is_some_and(|wanted| {
-                layer.boundary(request.host, request.peer).is_some_and(|boundary| boundary != wanted)
+                layer.boundary(request.host, request.peer, request.via).is_some_and(|boundary| boundary != wanted)
             });
             (differs, Reason::BoundaryNotAllowed)
         }
@@ -139,7 +139,8 @@ pub(super) fn deny_matches_in(
     subject: Subject,
 ) -> Match {
     let by_address = || {
-        subject != Subject::Host || rule.addresses.boundary.is_some() && layer.boundary(request.host, None).is_none()
+        subject != Subject::Host
+            || rule.addresses.boundary.is_some() && layer.boundary(request.host, None, request.via).is_none()
     };
     let matches = match dimension {
         Dimension::Scheme => rule.schemes.is_none() || request.scheme.is_some_and(|scheme| rule.matches_scheme(scheme)),
@@ -157,9 +158,10 @@ pub(super) fn deny_matches_in(
             (Some(_), None) => by_address(),
         },
         Dimension::Address => true,
-        Dimension::Boundary => {
-            rule.addresses.boundary.is_none_or(|wanted| layer.boundary(request.host, request.peer) == Some(wanted))
-        }
+        Dimension::Boundary => rule
+            .addresses
+            .boundary
+            .is_none_or(|wanted| layer.boundary(request.host, request.peer, request.via) == Some(wanted)),
     };
     if matches { Match::Yes } else { Match::No }
 }

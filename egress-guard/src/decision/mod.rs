@@ -30,6 +30,8 @@ pub struct Request<'a> {
     pub(crate) method: Option<&'a Method>,
     pub(crate) path: Option<&'a str>,
     pub(crate) peer: Option<IpAddr>,
+    /// The proxy on the way, as the policy states it.
+    pub(crate) via: Option<&'a Host>,
 }
 
 impl<'a> Request<'a> {
@@ -55,7 +57,7 @@ impl<'a> Request<'a> {
     /// A name, before it is looked up.
     #[must_use]
     pub fn name(host: &'a Host) -> Self {
-        Self { host, scheme: None, port: None, method: None, path: None, peer: None }
+        Self { host, scheme: None, port: None, method: None, path: None, peer: None, via: None }
     }
 
     /// The same, with the address that the name resolved to.
@@ -121,6 +123,7 @@ impl Policy {
 
     /// The decision, borrowed from the policy.
     pub(crate) fn answer(&self, request: &Request<'_>, now: SystemTime) -> Answer<'_> {
+        let request = &Request { via: self.via(request.host, request.port), ..*request };
         let mut reported = None;
         let mut rules = Vec::new();
         let mut innermost = None;
@@ -194,7 +197,7 @@ impl Layer {
         self.visit_candidates(request.host, request.peer, |number, rule, subject| match rule.effect {
             Effect::Deny => found.deny((number, rule), deny_matches(self, rule, request, subject), rule.mode(now)),
             Effect::Allow if subject == Subject::Address => {}
-            Effect::Allow => found.allow((number, rule), allow_fails(self, rule, request, subject), now),
+            Effect::Allow => found.allow((number, rule), subject, allow_fails(self, rule, request, subject), now),
         });
         if let Some((_, rule)) = found.denied {
             return deny(Reason::DeniedByRule, Some(rule));
@@ -210,7 +213,7 @@ impl Layer {
         if found.ambiguous == Some(Mode::Enforce) {
             return deny(Reason::AmbiguousPath, None);
         }
-        if self.has_address_conflict(request, &rule.addresses) {
+        if found.addresses_differ && self.has_address_conflict(request, &rule.addresses) {
             return deny(Reason::AddressConflict, None);
         }
         let report = |reason, rule| LayerAnswer::Deny(Denial::by(self, reason, rule, Mode::ReportOnly));
@@ -242,7 +245,7 @@ impl Layer {
     }
 }
 
-type Numbered<'p> = (usize, &'p CompiledRule);
+type Numbered<'p> = (u32, &'p CompiledRule);
 
 /// What a walk over the candidate rules has found; of several rules the first.
 #[derive(Default)]
@@ -253,6 +256,9 @@ struct Found<'p> {
     /// A deny rule matches but for its paths, and the path is ambiguous.
     ambiguous: Option<Mode>,
     allowed: Option<Numbered<'p>>,
+    /// The addresses of the first allow rule that lists the host, and whether another such rule has others.
+    addresses: Option<&'p Arc<Addresses>>,
+    addresses_differ: bool,
     /// Would be allowed if the rule had not expired.
     expired: Option<Numbered<'p>>,
     /// How the allow rule that came closest failed.
@@ -270,7 +276,11 @@ impl<'p> Found<'p> {
         }
     }
 
-    fn allow(&mut self, rule: Numbered<'p>, fails: Option<Reason>, now: SystemTime) {
+    fn allow(&mut self, rule: Numbered<'p>, subject: Subject, fails: Option<Reason>, now: SystemTime) {
+        if subject == Subject::Host {
+            let first = *self.addresses.get_or_insert(&rule.1.addresses);
+            self.addresses_differ |= !Arc::ptr_eq(first, &rule.1.addresses);
+        }
         match fails {
             None if rule.1.has_expired(now) => keep_first(&mut self.expired, rule),
             None => keep_first(&mut self.allowed, rule),

@@ -45,8 +45,10 @@ pub enum Reason {
     PortNotAllowed,
     /// `proxy-header`: a header that speaks to a proxy.
     ProxyHeader,
-    /// `proxied-connection`: the connection leads to a proxy.
+    /// `proxied-connection`: the connection leads to a proxy that the policy does not state.
     ProxiedConnection,
+    /// `proxy-bypassed`: the policy states a proxy, and the connection does not lead to it.
+    ProxyBypassed,
     /// `resolver-override`: a connection for a name that was made without looking the name up.
     ResolverOverride,
     /// `rule-expired`: a rule allowed it, until the day that its `expires` states.
@@ -87,6 +89,7 @@ impl Reason {
             Self::PortNotAllowed => "port-not-allowed",
             Self::ProxyHeader => "proxy-header",
             Self::ProxiedConnection => "proxied-connection",
+            Self::ProxyBypassed => "proxy-bypassed",
             Self::ResolverOverride => "resolver-override",
             Self::RuleExpired => "rule-expired",
             Self::SchemeNotAllowed => "scheme-not-allowed",

@@ -1,5 +1,7 @@
 //! hyper-util: the connector and the resolver of a client, and so of tonic's channel.
 
+mod stream;
+
 use std::fmt;
 use std::net::SocketAddr;
 use std::pin::Pin;
@@ -10,11 +12,14 @@ use hyper_util::client::legacy::connect::Connection;
 use hyper_util::client::legacy::connect::dns::Name;
 use tower_service::Service;
 
+pub use stream::GuardedStream;
+
 use super::{BoxError, absolute, peer_of};
 use crate::decision::{Reason, Request};
 use crate::denied::Denied;
 use crate::destination::{Destination, Host};
-use crate::guard::{At, Guard, HYPER, Stage};
+use crate::guard::{At, Guard, HYPER, Peer, Stage};
+use crate::policy::Policy;
 
 const CONNECTION: At = At(HYPER, Stage::Connection);
 const NAME: At = At(HYPER, Stage::Name);
@@ -26,6 +31,11 @@ impl Guard {
     /// HTTP is. Put it outermost, around TLS. It sees no requests: add [`layer`](Self::layer) above the client. A name
     /// is looked up by the connector inside, so give that one [`resolver`](Self::resolver), or a name's answer is
     /// connected to before it is judged.
+    ///
+    /// If the policy states a `proxy`, the connector inside must lead there, as hyper-util's `Tunnel` does; a connection
+    /// that does not is denied.
+    ///
+    /// If the policy is replaced, connections that the new one denies end, idle ones and those in use alike.
     ///
     /// Denied connections are errors of the client, in whose chain [`denied`](crate::denied()) finds the denial.
     ///
@@ -72,9 +82,9 @@ where
     C::Error: Into<BoxError>,
     C::Future: Send + 'static,
 {
-    type Response = C::Response;
+    type Response = GuardedStream<C::Response>;
     type Error = BoxError;
-    type Future = BoxFuture<C::Response>;
+    type Future = BoxFuture<Self::Response>;
 
     fn poll_ready(&mut self, context: &mut Context<'_>) -> Poll<Result<(), BoxError>> {
         self.inner.poll_ready(context).map_err(Into::into)
@@ -89,8 +99,9 @@ where
         let guard = self.guard.clone();
         Box::pin(async move {
             let connection = connection.await.map_err(Into::into)?;
-            check(&guard, &destination, &connection)?;
-            Ok(connection)
+            let under = guard.in_force();
+            let connected = check(&guard, destination, &connection)?;
+            Ok(GuardedStream::new(connection, connected, under))
         })
     }
 }
@@ -101,20 +112,47 @@ fn begin(guard: &Guard, uri: &Uri) -> Result<Destination, Denied> {
     Ok(destination)
 }
 
-fn check(guard: &Guard, destination: &Destination, connection: &impl Connection) -> Result<(), Denied> {
+/// Judges a connection that stands. Nothing of HTTP has been sent on it; if this fails it is closed.
+fn check(guard: &Guard, destination: Destination, connection: &impl Connection) -> Result<Connected, Denied> {
     let connected = connection.connected();
     let mut facts = http::Extensions::new();
     connected.get_extras(&mut facts);
     let Some(peer) = peer_of(&facts) else {
         return Err(guard.refuse_unknown(CONNECTION, Some(destination.host()), Reason::NoPeerAddress));
     };
-    let goes_elsewhere = peer.remote.port() != destination.port()
-        || matches!(destination.host(), Host::Ip(ip) if ip.to_canonical() != peer.remote.ip().to_canonical());
-    if connected.is_proxied() || goes_elsewhere {
-        let request = request(destination).peer(peer.remote.ip());
-        return Err(guard.refuse(CONNECTION, &request, Reason::ProxiedConnection));
+    let connected = Connected { guard: guard.clone(), destination, peer, is_proxied: connected.is_proxied() };
+    connected.judge(&guard.in_force(), true)?;
+    Ok(connected)
+}
+
+/// Where a connection leads, and who judges it.
+struct Connected {
+    guard: Guard,
+    destination: Destination,
+    peer: Peer,
+    is_proxied: bool,
+}
+
+impl Connected {
+    fn judge(&self, policy: &Policy, record_allowed: bool) -> Result<(), Denied> {
+        let Self { guard, destination, peer, is_proxied } = self;
+        // Where the policy states a proxy, the connector inside leads everything there, as hyper-util's `Tunnel` does.
+        let place = policy.proxy().unwrap_or(destination);
+        let goes_elsewhere = peer.remote.port() != place.port()
+            || matches!(place.host(), Host::Ip(ip) if ip.to_canonical() != peer.remote.ip().to_canonical());
+        match policy.proxy() {
+            Some(_) if goes_elsewhere => {
+                return Err(guard.refuse(CONNECTION, &request(destination), Reason::ProxyBypassed));
+            }
+            Some(_) => guard.judge(CONNECTION, &request(destination), None, false)?,
+            None if goes_elsewhere || *is_proxied => {
+                let request = request(destination).peer(peer.remote.ip());
+                return Err(guard.refuse(CONNECTION, &request, Reason::ProxiedConnection));
+            }
+            None => {}
+        }
+        guard.judge(CONNECTION, &request(place).peer(peer.remote.ip()), Some(*peer), record_allowed)
     }
-    guard.judge(CONNECTION, &request(destination).peer(peer.remote.ip()), Some(peer), true)
 }
 
 fn request(destination: &Destination) -> Request<'_> {

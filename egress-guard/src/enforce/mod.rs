@@ -15,7 +15,7 @@ use crate::guard::Peer;
 
 pub use body::AuditBody;
 #[cfg(feature = "hyper-util")]
-pub use hyper::{GuardedConnector, GuardedResolver};
+pub use hyper::{GuardedConnector, GuardedResolver, GuardedStream};
 #[cfg(feature = "lambda")]
 pub use lambda::{LambdaFuture, LambdaLayer, LambdaService};
 #[cfg(feature = "reqwest-middleware")]

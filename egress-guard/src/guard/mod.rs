@@ -3,6 +3,8 @@
 mod exchange;
 mod grant;
 mod line;
+#[cfg(feature = "appconfig")]
+mod live;
 mod posture;
 #[cfg(any(feature = "hyper-util", feature = "reqwest"))]
 mod stages;
@@ -24,6 +26,8 @@ use line::Line;
 #[cfg(feature = "reqwest")]
 pub(crate) use line::REQWEST;
 pub(crate) use line::{Peer, Stage, TOWER};
+#[cfg(feature = "appconfig")]
+pub(crate) use live::WeakGuard;
 #[cfg(any(feature = "hyper-util", feature = "reqwest"))]
 pub(crate) use stages::At;
 
@@ -68,6 +72,9 @@ struct Inner {
     exchanges: AtomicU64,
     /// How many layers were only reporting when the posture was last recorded.
     reporting: AtomicUsize,
+    /// Wakes whoever must look again once the policy is replaced.
+    #[cfg(feature = "hyper-util")]
+    replaced: tokio::sync::watch::Sender<()>,
 }
 
 impl Guard {
@@ -88,6 +95,8 @@ impl Guard {
             seq: AtomicU64::new(0),
             exchanges: AtomicU64::new(0),
             reporting,
+            #[cfg(feature = "hyper-util")]
+            replaced: tokio::sync::watch::Sender::new(()),
         };
         let guard = Self { inner: Arc::new(inner) };
         guard.record_posture(&guard.moment(), None);
@@ -100,15 +109,29 @@ impl Guard {
         Policy::clone(&self.inner.policy.load())
     }
 
+    /// The same, shared: two of these are one policy if they are one allocation.
+    #[cfg(any(feature = "hyper-util", feature = "reqwest"))]
+    pub(crate) fn in_force(&self) -> Arc<Policy> {
+        self.inner.policy.load_full()
+    }
+
+    /// Hears of every replacement of the policy from now on.
+    #[cfg(feature = "hyper-util")]
+    pub(crate) fn replacements(&self) -> tokio::sync::watch::Receiver<()> {
+        self.inner.replaced.subscribe()
+    }
+
     /// What is in force as something is decided: all of it is decided, and recorded, by this.
     fn moment(&self) -> Moment {
-        Moment { policy: self.inner.policy.load_full(), context: Context::current(), now: (self.inner.clock)() }
+        let policy = self.inner.policy.load_full();
+        let moment = Moment { policy, context: Context::current(), now: (self.inner.clock)() };
+        self.note_end_of_report_only(&moment);
+        moment
     }
 
     /// Decides a whole request and records the decision; what comes back must be told how the request ends.
     pub(crate) fn admit(&self, attempt: &Attempt<'_>) -> Result<Exchange, Denied> {
         let moment = self.moment();
-        self.note_end_of_report_only(&moment);
         let policy = &moment.policy;
         let id = self.inner.exchanges.fetch_add(1, Ordering::Relaxed) + 1;
         let line = Line { exchange: Some(id), ..Line::new(Stage::Request, attempt.client, attempt.hop) };
@@ -222,7 +245,7 @@ impl Guard {
         let path = request.path.map(|path| shortened(path, PATH_IN_A_LINE));
         AuditRecord {
             exchange_id: line.exchange,
-            boundary: Some(moment.policy.boundary(request.host, peer_ip).as_str()),
+            boundary: Some(moment.policy.boundary(request.host, request.port, peer_ip).as_str()),
             client: Some(line.client),
             stage: Some(line.stage.as_str()),
             method: request.method.map(|method| shortened(method.as_str(), 32)),
@@ -232,6 +255,8 @@ impl Guard {
             path,
             path_truncated: (path.map(str::len) != request.path.map(str::len)).then_some(true),
             peer_ip,
+            peer_is_proxy: (line.peer.is_some() && moment.policy.via(request.host, request.port).is_some())
+                .then_some(true),
             peer_port: line.peer.map(|peer| peer.remote.port()),
             local_port: line.peer.map(|peer| peer.local.port()),
             hop: line.hop,

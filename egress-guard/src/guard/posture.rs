@@ -66,9 +66,10 @@ fn in_words(layer: &Layer, mode: Mode) -> String {
 }
 
 /// The adapters that are compiled in, by the names of their features.
-fn adapters() -> String {
+pub(super) fn adapters() -> String {
     let features = [
         ("tower", true),
+        ("appconfig", cfg!(feature = "appconfig")),
         ("blocking", cfg!(feature = "blocking")),
         ("hyper-util", cfg!(feature = "hyper-util")),
         ("lambda", cfg!(feature = "lambda")),
@@ -116,7 +117,40 @@ const SUSPICIOUS: &[&str] = &[
 
 #[cfg(test)]
 mod tests {
+    use std::sync::atomic::AtomicU64;
+    use std::time::{Duration, UNIX_EPOCH};
+
     use super::*;
+    use crate::audit::MemorySink;
+    use crate::decision::Request;
+    use crate::guard::{At, Stage, TOWER};
+
+    /// One second before midnight, UTC, of 2027-03-31.
+    static NOW: AtomicU64 = AtomicU64::new(1_806_451_199);
+
+    fn clock() -> SystemTime {
+        UNIX_EPOCH + Duration::from_secs(NOW.load(Ordering::Relaxed))
+    }
+
+    #[test]
+    fn when_report_only_ends_a_line_says_so_before_the_next_decision() {
+        let policy = Policy::builder("orders").report_only_until("2027-03-31").build().unwrap();
+        let audit = MemorySink::new();
+        let guard = Guard::with_clock(policy, audit.clone(), clock);
+        let host = "api.example.com".parse().unwrap();
+        let judge = || guard.judge(At(TOWER, Stage::Name), &Request::name(&host), None, true).is_ok();
+        assert!(judge());
+        NOW.fetch_add(1, Ordering::Relaxed);
+        assert!(!judge() && !judge());
+        let told = |key: &str| audit.lines().iter().map(|line| line[key].clone()).collect::<Vec<_>>();
+        let modes = ["report-only", "report-only", "enforce", "enforce", "enforce"];
+        assert_eq!(told("mode"), modes);
+        let kinds = ["egress_posture", "egress_decision", "egress_posture", "egress_decision", "egress_decision"];
+        assert_eq!(told("event_type"), kinds);
+        let message = "egress policy `orders` in force, report-only ended on 2027-03-31: 0 rules, all else denied";
+        assert_eq!(told("message")[2], message);
+        assert_eq!(told("timestamp")[2], "2027-03-31T00:00:00.000Z");
+    }
 
     #[test]
     fn variables_that_can_lead_requests_elsewhere_are_named_and_others_are_not() {

@@ -10,17 +10,19 @@ use ipnet::IpNet;
 use super::date::Day;
 use super::draft::{PolicyDraft, RuleDraft, Text};
 use super::error::PolicyFault;
-use super::layer::{Index, Internal, Layer};
+use super::layer::{Index, Internal, Layer, Numbers};
 use super::path::{PathSet, PathSetBuilder};
 use super::pattern::HostPattern;
 use super::rule::{Addresses, CompiledRule, Effect, RuleId};
-use super::value::{IDENTIFIER, is_identifier, parse_method, parse_network, parse_ports, parse_scheme};
+use super::value::{IDENTIFIER, is_identifier, parse_method, parse_network, parse_ports, parse_proxy, parse_scheme};
 use super::{Boundary, Mode};
+use crate::destination::Destination;
 
 /// Checks a draft and builds the policy's layer; faults already found by its reader are reported with the new ones.
 pub(super) fn compile(draft: PolicyDraft, faults: Vec<PolicyFault>) -> Result<Layer, Vec<PolicyFault>> {
     let mut compiler = Compiler { faults, ..Compiler::default() };
     let report_only_until = compiler.report_only_until(&draft);
+    let proxy = draft.proxy.as_ref().and_then(|url| compiler.proxy(url));
     let name = compiler.name(draft.name, draft.offset, draft.unread);
     let owner = compiler.prose("owner", draft.owner);
     compiler.internal(&draft.internal_hosts, &draft.internal_networks);
@@ -31,7 +33,7 @@ pub(super) fn compile(draft: PolicyDraft, faults: Vec<PolicyFault>) -> Result<La
     }
     if compiler.faults.is_empty() {
         let Compiler { rules, index, internal, .. } = compiler;
-        Ok(Layer { name, owner, report_only_until, sha256: None, source: "code".into(), rules, index, internal })
+        Ok(Layer { name, owner, report_only_until, proxy, sha256: None, source: "code".into(), rules, index, internal })
     } else {
         Err(compiler.faults)
     }
@@ -109,6 +111,16 @@ impl Compiler {
         }
     }
 
+    fn proxy(&mut self, Text { text, offset }: &Text) -> Option<Destination> {
+        match parse_proxy(text) {
+            Ok(proxy) => Some(proxy),
+            Err((problem, cure)) => {
+                self.fault(*offset, problem, cure);
+                None
+            }
+        }
+    }
+
     fn mode(&mut self, Text { text, offset }: &Text) -> Mode {
         match text.as_str() {
             "enforce" => Mode::Enforce,
@@ -169,7 +181,8 @@ impl Compiler {
             owner: self.prose("owner", draft.owner),
             id,
         };
-        let number = self.rules.len();
+        #[allow(clippy::cast_possible_truncation, reason = "four thousand million rules are no policy")]
+        let number = self.rules.len() as u32;
         self.rules.push(compiled);
         for pattern in &patterns {
             self.index.hosts.update(pattern, |rules| push_once(rules, number));
@@ -326,7 +339,7 @@ impl Compiler {
 }
 
 /// Rules are compiled in order, so a repeated number is always the last.
-fn push_once(rules: &mut Vec<usize>, number: usize) {
+fn push_once(rules: &mut Numbers, number: u32) {
     if rules.last() != Some(&number) {
         rules.push(number);
     }

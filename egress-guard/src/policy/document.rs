@@ -54,7 +54,7 @@ fn read(text: &str, parse: Parse) -> Result<(PolicyDraft, Vec<PolicyFault>), Vec
 }
 
 const POLICY_KEYS: &[&str] =
-    &["version", "name", "owner", "mode", "report_only_until", "internal", "allow", "deny", "$schema"];
+    &["version", "name", "owner", "mode", "report_only_until", "proxy", "internal", "allow", "deny", "$schema"];
 const INTERNAL_KEYS: &[&str] = &["hosts", "networks"];
 const RULE_KEYS: &[&str] = &[
     "id",
@@ -101,6 +101,10 @@ impl Reader {
                 "report_only_until" => {
                     draft.report_only_until = self.date("report_only_until", value);
                     draft.unread |= draft.report_only_until.is_none();
+                }
+                "proxy" => {
+                    draft.proxy = self.string("proxy", value);
+                    draft.unread |= draft.proxy.is_none();
                 }
                 "internal" => self.internal(value, &mut draft),
                 "allow" => draft.allow = self.rules("[[allow]]", value),

@@ -68,6 +68,7 @@ pub struct PolicyDraft {
     pub owner: Option<Text>,
     pub mode: Option<Text>,
     pub report_only_until: Option<Text>,
+    pub proxy: Option<Text>,
     pub internal_hosts: Vec<Text>,
     pub internal_networks: Vec<Text>,
     pub allow: Vec<RuleDraft>,

@@ -1,12 +1,17 @@
 //! Host patterns with values, found by name in a time that does not depend on how many there are.
 //!
 //! * Exact names stand in one hash table: one lookup.
-//! * `*.example.com` stands in a second one under `example.com`: one lookup for each suffix of the name.
+//! * `*.example.com` stands in a second one under `example.com`: one lookup for each suffix of the name that has as many
+//!   labels as some such pattern. A bit mask says which numbers of labels occur.
 //! * Patterns with a `*` further in are grouped by *shape*: how many labels, which of them are wild, and how many
 //!   characters a wild label fixes in front of and behind its `*`. A name is folded to the shape (`ec2.eu-west-1.x.com`
 //!   becomes `ec2.*.x.com`) and looked up once for each shape. Ten thousand buckets are few shapes.
+//!
+//! The hash function is a fast one. Whoever writes the policy writes all keys, and a name that is looked up adds none, so
+//! nobody can fill a bucket.
 
-use std::collections::HashMap;
+use arrayvec::ArrayString;
+use hashbrown::HashMap;
 
 use super::pattern::{HostPattern, Reach};
 
@@ -14,12 +19,14 @@ use super::pattern::{HostPattern, Reach};
 pub(crate) struct HostMap<V> {
     exact: HashMap<Box<str>, V>,
     below: HashMap<Box<str>, V>,
+    /// Bit n is set if some key of `below` has n labels; a name of 253 characters has 127 at most.
+    below_depths: u128,
     shapes: Vec<(Shape, HashMap<Box<str>, V>)>,
 }
 
 impl<V> Default for HostMap<V> {
     fn default() -> Self {
-        Self { exact: HashMap::new(), below: HashMap::new(), shapes: Vec::new() }
+        Self { exact: HashMap::new(), below: HashMap::new(), below_depths: 0, shapes: Vec::new() }
     }
 }
 
@@ -41,7 +48,11 @@ impl<V: Default> HostMap<V> {
 
     fn table(&mut self, labels: &str, below: bool) -> &mut HashMap<Box<str>, V> {
         if !labels.contains('*') {
-            return if below { &mut self.below } else { &mut self.exact };
+            if !below {
+                return &mut self.exact;
+            }
+            self.below_depths |= 1 << depth(labels);
+            return &mut self.below;
         }
         let shape = Shape::of(labels, below);
         let known = self.shapes.iter().position(|(other, _)| *other == shape);
@@ -64,14 +75,10 @@ impl<V> HostMap<V> {
         if let Some(value) = self.exact.get(name) {
             visit(value);
         }
-        let mut rest = name;
-        while let Some((_, suffix)) = rest.split_once('.') {
-            if let Some(value) = self.below.get(suffix) {
-                visit(value);
-            }
-            rest = suffix;
+        if self.below_depths != 0 {
+            self.visit_below(name, &mut visit);
         }
-        let mut folded = String::new();
+        let mut folded = ArrayString::new();
         for (shape, table) in &self.shapes {
             if shape.fold(name, &mut folded)
                 && let Some(value) = table.get(folded.as_str())
@@ -81,6 +88,36 @@ impl<V> HostMap<V> {
         }
     }
 }
+
+impl<V> HostMap<V> {
+    fn visit_below(&self, name: &str, visit: &mut impl FnMut(&V)) {
+        let (mut rest, mut labels) = (name, depth(name));
+        // A longer name matches nothing, and the mask has no bit for it.
+        while let Some(suffix) = without_first_label(rest) {
+            (rest, labels) = (suffix, labels - 1);
+            // A name of more labels than the mask has bits is below nothing.
+            if labels < 128
+                && (self.below_depths >> labels) & 1 == 1
+                && let Some(value) = self.below.get(suffix)
+            {
+                visit(value);
+            }
+        }
+    }
+}
+
+fn without_first_label(name: &str) -> Option<&str> {
+    // Labels are short: a loop is faster than a search.
+    let dot = name.bytes().position(|byte| byte == b'.')?;
+    name.get(dot + 1..)
+}
+
+fn depth(labels: &str) -> usize {
+    1 + labels.bytes().filter(|byte| *byte == b'.').count()
+}
+
+/// A name as a shape folds it.
+type Folded = ArrayString<256>;
 
 /// What patterns with the same hash key layout have in common.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -110,32 +147,25 @@ impl Shape {
     }
 
     /// Writes the key under which a pattern of this shape that matches `name` would stand; false if none can match.
-    fn fold(&self, name: &str, key: &mut String) -> bool {
+    fn fold(&self, name: &str, key: &mut Folded) -> bool {
         key.clear();
-        let depth = name.split('.').count();
-        let Some(skipped) = depth.checked_sub(self.labels.len()) else { return false };
+        let Some(skipped) = depth(name).checked_sub(self.labels.len()) else { return false };
         if self.below != (skipped > 0) {
             return false;
         }
-        for (label, text) in self.labels.iter().zip(name.split('.').skip(skipped)) {
-            if !key.is_empty() {
-                key.push('.');
-            }
-            match label {
-                Label::Literal => key.push_str(text),
+        let mut push = |text: &str| key.try_push_str(text).is_ok();
+        let mut labels = self.labels.iter().zip(name.split('.').skip(skipped)).enumerate();
+        labels.all(|(number, (label, text))| {
+            let dot = number == 0 || push(".");
+            dot && match label {
+                Label::Literal => push(text),
                 Label::Wild { before, behind } => {
-                    let (Some(head), Some(tail)) =
-                        (text.get(..*before), text.len().checked_sub(*behind).filter(|at| at >= before))
-                    else {
-                        return false;
-                    };
-                    key.push_str(head);
-                    key.push('*');
-                    key.push_str(text.get(tail..).unwrap_or_default());
+                    let tail = text.len().checked_sub(*behind).filter(|tail| tail >= before);
+                    let parts = tail.and_then(|tail| text.get(..*before).zip(text.get(tail..)));
+                    parts.is_some_and(|(head, tail)| push(head) && push("*") && push(tail))
                 }
             }
-        }
-        true
+        })
     }
 }
 

@@ -4,19 +4,23 @@ use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::SystemTime;
 
+use smallvec::SmallVec;
+
 use super::address::{network_opens, reachable_through};
 use super::date::Day;
 use super::hosts::HostMap;
 use super::network::NetworkMap;
 use super::rule::CompiledRule;
 use super::{Boundary, Mode, pattern};
-use crate::destination::Host;
+use crate::destination::{Destination, Host};
 
 #[derive(Clone, Debug)]
 pub(crate) struct Layer {
     pub(crate) name: Arc<str>,
     pub(crate) owner: Option<Box<str>>,
     pub(crate) report_only_until: Option<Day>,
+    /// Through which everything goes.
+    pub(crate) proxy: Option<Destination>,
     /// Of the text that it was read from, in hexadecimal digits.
     pub(crate) sha256: Option<Box<str>>,
     /// Where it was read.
@@ -29,11 +33,14 @@ pub(crate) struct Layer {
 /// Which rules a host or an address could be matched by, as numbers into the layer's rules, in rising order.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Index {
-    pub(super) hosts: HostMap<Vec<usize>>,
-    pub(super) networks: NetworkMap<Vec<usize>>,
-    pub(super) deny_any_host: Vec<usize>,
-    pub(super) allow_any_host: Vec<usize>,
+    pub(super) hosts: HostMap<Numbers>,
+    pub(super) networks: NetworkMap<Numbers>,
+    pub(super) deny_any_host: Numbers,
+    pub(super) allow_any_host: Numbers,
 }
+
+/// Most patterns stand in one rule.
+pub(super) type Numbers = SmallVec<[u32; 2]>;
 
 /// What `[internal]` states: the hosts and networks that the layer's owner owns or manages.
 #[derive(Clone, Debug, Default)]
@@ -60,8 +67,16 @@ impl Layer {
         !self.internal.is_empty()
     }
 
-    /// On which side a host, reached at `peer` where that is known, lies; nothing where it cannot be told yet.
-    pub(crate) fn boundary(&self, host: &Host, peer: Option<IpAddr>) -> Option<Boundary> {
+    /// On which side a request lies; nothing where it cannot be told yet. `peer` is the host's address, where it is
+    /// known, and `via` the proxy.
+    pub(crate) fn boundary(&self, host: &Host, peer: Option<IpAddr>, via: Option<&Host>) -> Option<Boundary> {
+        let Some(proxy) = via else { return self.side_of(host, peer) };
+        // What the proxy connects to is never known, so that only what is named as internal is.
+        let internal = [host, proxy].iter().all(|leg| self.side_of(leg, None) == Some(Boundary::Internal));
+        Some(if internal { Boundary::Internal } else { Boundary::External })
+    }
+
+    fn side_of(&self, host: &Host, peer: Option<IpAddr>) -> Option<Boundary> {
         let mut internal = false;
         let address = match host {
             Host::Name(name) => {
@@ -84,21 +99,21 @@ impl Layer {
         &'p self,
         host: &Host,
         peer: Option<IpAddr>,
-        mut visit: impl FnMut(usize, &'p CompiledRule, Subject),
+        mut visit: impl FnMut(u32, &'p CompiledRule, Subject),
     ) {
         let (name, literal) = match host {
             Host::Name(name) => (Some(name), None),
             Host::Ip(ip) => (None, Some(*ip)),
         };
-        let mut visit_all = |rules: &[usize], subject: Subject| {
+        let mut visit_all = |rules: &[u32], subject: Subject| {
             for number in rules {
-                if let Some(rule) = self.rules.get(*number) {
+                if let Some(rule) = self.rules.get(*number as usize) {
                     visit(*number, rule, subject);
                 }
             }
         };
         visit_all(&self.index.deny_any_host, Subject::Host);
-        if !name.is_some_and(|name| pattern::is_local(name)) {
+        if !self.index.allow_any_host.is_empty() && !name.is_some_and(|name| pattern::is_local(name)) {
             visit_all(&self.index.allow_any_host, Subject::Host);
         }
         if let Some(name) = name {

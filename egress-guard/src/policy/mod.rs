@@ -27,7 +27,7 @@ pub(crate) use layer::{Layer, Subject};
 pub(crate) use path::{is_ambiguous, path_pattern_for};
 pub(crate) use rule::{Addresses, CompiledRule};
 
-use crate::destination::Host;
+use crate::destination::{Destination, Host};
 use draft::{PolicyDraft, Text};
 
 /// The JSON Schema (draft-07) of a policy, for editors.
@@ -177,9 +177,20 @@ impl Policy {
     }
 
     /// On which side a request lies, as the network's owner sees it: the outermost layer that says what is internal.
-    pub(crate) fn boundary(&self, host: &Host, peer: Option<IpAddr>) -> Boundary {
+    pub(crate) fn boundary(&self, host: &Host, port: Option<u16>, peer: Option<IpAddr>) -> Boundary {
         let owner = self.layers().find(|layer| layer.states_what_is_internal());
-        owner.and_then(|layer| layer.boundary(host, peer)).unwrap_or(Boundary::External)
+        owner.and_then(|layer| layer.boundary(host, peer, self.via(host, port))).unwrap_or(Boundary::External)
+    }
+
+    /// The proxy that the outermost layer with one states.
+    pub(crate) fn proxy(&self) -> Option<&Destination> {
+        self.layers().find_map(|layer| layer.proxy.as_ref())
+    }
+
+    /// The proxy on the way to a host, which may be the proxy itself.
+    pub(crate) fn via(&self, host: &Host, port: Option<u16>) -> Option<&Host> {
+        let is_the_proxy = |proxy: &Destination| proxy.host() == host && port.is_none_or(|port| port == proxy.port());
+        self.proxy().filter(|proxy| !is_the_proxy(proxy)).map(Destination::host)
     }
 }
 
@@ -260,6 +271,13 @@ impl PolicyBuilder {
     pub fn report_only_until(mut self, day: impl Into<String>) -> Self {
         self.draft.mode = Some(Text::from("report-only".to_owned()));
         self.draft.report_only_until = Some(Text::from(day.into()));
+        self
+    }
+
+    /// Sends everything through an HTTP proxy, given as `http://host:port`, which is itself a destination that a rule must
+    /// allow.
+    pub fn proxy(mut self, url: impl Into<String>) -> Self {
+        self.draft.proxy = Some(Text::from(url.into()));
         self
     }
 

@@ -3,9 +3,9 @@
 //! One hash table per prefix length that occurs: an address is masked and looked up once for each, at most 33 times
 //! for IPv4 and 129 times for IPv6, and a handful of times in any real policy.
 
-use std::collections::HashMap;
 use std::net::IpAddr;
 
+use hashbrown::HashMap;
 use ipnet::IpNet;
 
 #[derive(Clone, Debug)]

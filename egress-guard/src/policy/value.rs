@@ -6,7 +6,7 @@ use std::ops::RangeInclusive;
 use http::Method;
 use ipnet::IpNet;
 
-use crate::destination::Scheme;
+use crate::destination::{Destination, Scheme};
 
 /// What is wrong, and the cure.
 type Fault = (String, String);
@@ -56,6 +56,21 @@ pub(super) fn parse_ports(text: &str) -> Result<RangeInclusive<u16>, Fault> {
             "write 443 or \"8000-8099\", between 1 and 65535".to_owned(),
         )),
     }
+}
+
+pub(super) fn parse_proxy(text: &str) -> Result<Destination, Fault> {
+    const CURE: &str = "write scheme, host and port alone, as in proxy = \"http://proxy.corp.example:3128\"";
+    // Not repeated: it may hold a password.
+    let proxy: Destination =
+        text.parse().map_err(|error| (format!("the proxy is no URL to connect to: {error}"), CURE.to_owned()))?;
+    if proxy.scheme() != Scheme::Http {
+        let problem = "the proxy is to be reached over TLS, which is not supported".to_owned();
+        return Err((problem, "write http://: requests over https are encrypted within their tunnel".to_owned()));
+    }
+    if proxy.path() != "/" || text.contains(['?', '#']) {
+        return Err(("the proxy has a path".to_owned(), CURE.to_owned()));
+    }
+    Ok(proxy)
 }
 
 pub(super) fn parse_network(text: &str) -> Result<IpNet, Fault> {

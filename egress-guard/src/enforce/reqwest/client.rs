@@ -8,7 +8,7 @@ use std::time::Instant;
 
 use ::reqwest::{Body, IntoUrl, Request, Response, ResponseBuilderExt};
 use http::Method;
-use http::header::{HeaderMap, HeaderName};
+use http::header::HeaderMap;
 use tower_service::Service;
 
 use super::super::{AuditBody, peer_of};
@@ -16,6 +16,7 @@ use super::connector::sending;
 use super::error::ClientError;
 use super::options::TooManyRedirects;
 use super::redirect::Trail;
+use super::renewed::{Made, Renewed};
 use super::request::RequestBuilder;
 use crate::destination::Destination;
 use crate::guard::{Attempt, Exchange, Guard, Outcome, REQWEST};
@@ -30,21 +31,14 @@ pub struct Client {
 
 struct Inner {
     guard: Guard,
-    http: ::reqwest::Client,
+    http: Renewed,
     max_redirects: u32,
     default_headers: HeaderMap,
-    builder_headers: Vec<HeaderName>,
 }
 
 impl Client {
-    pub(super) fn new(
-        guard: Guard,
-        http: ::reqwest::Client,
-        max_redirects: u32,
-        default_headers: HeaderMap,
-        builder_headers: Vec<HeaderName>,
-    ) -> Self {
-        Self { inner: Arc::new(Inner { guard, http, max_redirects, default_headers, builder_headers }) }
+    pub(super) fn new(guard: Guard, http: Renewed, max_redirects: u32, default_headers: HeaderMap) -> Self {
+        Self { inner: Arc::new(Inner { guard, http, max_redirects, default_headers }) }
     }
 
     /// Begins a `GET` request.
@@ -79,7 +73,7 @@ impl Client {
 
     /// Begins a request.
     pub fn request(&self, method: Method, url: impl IntoUrl) -> RequestBuilder {
-        RequestBuilder::new(self.clone(), self.inner.http.request(method, url))
+        RequestBuilder::new(self.clone(), self.inner.http.current().http.request(method, url))
     }
 
     /// Sends a request, as built by [`RequestBuilder::build`] or by reqwest itself.
@@ -106,8 +100,8 @@ impl Client {
         let mut trail = Trail::of(&request);
         for hop in 0..=inner.max_redirects {
             *request.timeout_mut() = deadline.map(|deadline| deadline.saturating_duration_since(Instant::now()));
-            let (response, exchange) = inner.send(request, hop).await?;
-            let next = if inner.max_redirects == 0 { None } else { trail.follow(&response, &inner.builder_headers) };
+            let (response, exchange, made) = inner.send(request, hop).await?;
+            let next = if inner.max_redirects == 0 { None } else { trail.follow(&response, &made.builder_headers) };
             let Some(next) = next else { return Ok(audited(response, exchange)) };
             if hop == inner.max_redirects {
                 exchange.settle(Outcome::Aborted, None);
@@ -137,12 +131,13 @@ impl Service<Request> for Client {
 }
 
 impl Inner {
-    async fn send(&self, request: Request, hop: u32) -> Result<(Response, Exchange), ClientError> {
+    async fn send(&self, request: Request, hop: u32) -> Result<(Response, Exchange, Arc<Made>), ClientError> {
         let mut exchange = self.guard.admit(&attempt(&request, Some(hop)))?;
-        match sending(exchange.destination().clone(), async { self.http.execute(request).await }).await {
+        let made = self.http.under_policy_of(&self.guard)?;
+        match sending(exchange.destination().clone(), async { made.http.execute(request).await }).await {
             Ok(response) => {
                 exchange.responded(response.status(), peer_of(response.extensions()));
-                Ok((response, exchange))
+                Ok((response, exchange, made))
             }
             Err(error) => {
                 exchange.settle(Outcome::of_error(&error), None);

@@ -59,9 +59,9 @@ impl Connecting {
         let _ = self.looked_up.set(host.clone());
     }
 
-    /// What is known of the request when a name is looked up.
-    pub(super) fn request<'a>(&self, host: &'a Host) -> Request<'a> {
-        match &self.meant {
+    /// What is known of the request when a name is looked up: the destination's, or that of the proxy on the way to it.
+    pub(super) fn request<'a>(&self, host: &'a Host, proxy: Option<&Destination>) -> Request<'a> {
+        match proxy.or(self.meant.as_ref()) {
             Some(meant) if meant.host() == host => Request::connection(meant.scheme(), host, meant.port()),
             _ => Request::name(host),
         }
@@ -119,8 +119,11 @@ where
         let guard = self.guard.clone();
         Box::pin(async move {
             let connection = CONNECTING.scope(connecting.clone(), connection).await?;
-            let meant = connecting.meant.as_ref().map(Destination::host);
-            check(&guard, &connection, meant, connecting.looked_up.get())?;
+            let (meant, looked_up) = (connecting.meant.as_ref(), connecting.looked_up.get());
+            match guard.in_force().proxy() {
+                None => check(&guard, &connection, meant.map(Destination::host), looked_up)?,
+                Some(proxy) => check_proxy(&guard, &connection, meant, looked_up, proxy)?,
+            }
             Ok(connection)
         })
     }
@@ -129,8 +132,7 @@ where
 /// Denies before a packet is sent, where it is known where the connection is meant to go.
 fn refuse_early(guard: &Guard, meant: Option<&Destination>) -> Result<(), Denied> {
     let Some(destination) = meant else { return Ok(()) };
-    let request = Request::connection(destination.scheme(), destination.host(), destination.port());
-    guard.judge(At(REQWEST, Stage::Connection), &request, None, false)
+    guard.judge(At(REQWEST, Stage::Connection), &connection_to(destination), None, false)
 }
 
 /// Judges a connection that stands. Nothing of HTTP has been sent on it; if this fails it is closed.
@@ -158,6 +160,32 @@ fn check(
         return Err(guard.refuse_unknown(At(REQWEST, Stage::Connection), meant, Reason::ResolverOverride));
     }
     guard.judge(At(REQWEST, Stage::Connection), &request, Some(peer), true)
+}
+
+/// Judges a connection to the proxy that the policy states, which is a destination like any other. The request's own
+/// destination was judged before; what the proxy makes of it cannot be seen.
+fn check_proxy(
+    guard: &Guard,
+    connection: &impl Connection,
+    meant: Option<&Destination>,
+    looked_up: Option<&Host>,
+    proxy: &Destination,
+) -> Result<(), Denied> {
+    let at = At(REQWEST, Stage::Connection);
+    let mut facts = http::Extensions::new();
+    connection.connected().get_extras(&mut facts);
+    let (Some(meant), Some(peer)) = (meant, peer_of(&facts)) else {
+        return Err(guard.refuse_unknown(at, meant.map(Destination::host), Reason::NoPeerAddress));
+    };
+    let literal = Host::Ip(peer.remote.ip());
+    if looked_up.unwrap_or(&literal) != proxy.host() || peer.remote.port() != proxy.port() {
+        return Err(guard.refuse(at, &connection_to(meant), Reason::ProxyBypassed));
+    }
+    guard.judge(at, &connection_to(proxy).peer(peer.remote.ip()), Some(peer), true)
+}
+
+fn connection_to(destination: &Destination) -> Request<'_> {
+    Request::connection(destination.scheme(), destination.host(), destination.port())
 }
 
 /// Where an ordinary client's connection is meant to go, from the `Debug` text of reqwest's private request type:

@@ -11,6 +11,7 @@ mod error;
 mod middleware;
 mod options;
 mod redirect;
+mod renewed;
 mod request;
 mod resolver;
 

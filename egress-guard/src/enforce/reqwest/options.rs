@@ -12,6 +12,7 @@ use super::client::Client;
 use super::connector::ConnectLayer;
 use super::error::ClientError;
 use super::redirect::builder_default_headers;
+use super::renewed::{Made, MakeAgain, Renewed};
 use super::resolver::{GuardedResolver, SystemResolver};
 use crate::decision::Request;
 use crate::destination::Destination;
@@ -34,18 +35,44 @@ use crate::guard::{At, Guard, REQWEST, Stage, header_denied_in_any_request};
 #[must_use = "pass the options to `Guard::client` or `Guard::reqwest`"]
 pub struct ClientOptions {
     builder: ClientBuilder,
+    rebuild: Option<Rebuild>,
     resolver: Arc<dyn Resolve>,
     max_redirects: u32,
     default_headers: HeaderMap,
 }
 
+type Rebuild = Box<dyn Fn() -> ClientBuilder + Send + Sync>;
+
 impl From<ClientBuilder> for ClientOptions {
     fn from(builder: ClientBuilder) -> Self {
-        Self { builder, resolver: Arc::new(SystemResolver), max_redirects: 10, default_headers: HeaderMap::new() }
+        Self {
+            builder,
+            rebuild: None,
+            resolver: Arc::new(SystemResolver),
+            max_redirects: 10,
+            default_headers: HeaderMap::new(),
+        }
     }
 }
 
 impl ClientOptions {
+    /// A builder that can be made again, as reqwest's cannot be copied.
+    ///
+    /// When the guard's policy is replaced, [`Client`] makes a new reqwest client from it, so that no connection of the
+    /// old policy is used any more. For an ordinary client this is the same as the builder itself.
+    ///
+    /// ```
+    /// use std::time::Duration;
+    ///
+    /// use egress_guard::ClientOptions;
+    ///
+    /// let options = ClientOptions::from_fn(|| reqwest::Client::builder().timeout(Duration::from_secs(10)));
+    /// ```
+    pub fn from_fn(builder: impl Fn() -> ClientBuilder + Send + Sync + 'static) -> Self {
+        let first = builder();
+        Self { rebuild: Some(Box::new(builder)), ..Self::from(first) }
+    }
+
     /// Looks names up with this resolver instead of the system's. Its answers are checked like any other.
     ///
     /// It is asked for absolute names, with a trailing dot, so that no search list completes `api.example.com` to
@@ -85,6 +112,9 @@ impl Guard {
     /// rule lists is not looked up, and an address that no rule opens is not dialled. *Connection*: the scheme, port
     /// and address really connected to, before a byte of HTTP is sent.
     ///
+    /// If the policy states a `proxy`, every request goes through it, and its connections are checked to lead there. The
+    /// proxy looks the names up then: what a rule's `addresses` say holds for the proxy alone.
+    ///
     /// What the builder says about proxies (the environment's too), redirects, DNS, `Referer` and the `danger` flags is
     /// overruled; state redirects and a resolver in [`ClientOptions`]. `resolve` overrides and unix sockets cannot be
     /// taken out of a builder; a connection over them is denied. A preconfigured TLS backend is used as it is.
@@ -122,10 +152,22 @@ impl Guard {
     /// # }
     /// ```
     pub fn client(&self, options: impl Into<ClientOptions>) -> Result<Client, ClientError> {
-        let ClientOptions { builder, resolver, max_redirects, default_headers } = options.into();
-        let builder_headers = acceptable_headers(&builder)?;
-        let inner = self.hooked(builder, resolver, redirect::Policy::none()).build()?;
-        Ok(Client::new(self.clone(), inner, max_redirects, default_headers, builder_headers))
+        let ClientOptions { builder, rebuild, resolver, max_redirects, default_headers } = options.into();
+        let under = self.in_force();
+        let guard = self.clone();
+        let make = move |builder: ClientBuilder| -> Result<Made, ClientError> {
+            let builder_headers = acceptable_headers(&builder)?;
+            let builder = guard.hooked(builder, Arc::clone(&resolver), redirect::Policy::none());
+            let http = match guard.in_force().proxy() {
+                Some(proxy) => builder.proxy(::reqwest::Proxy::all(proxy.to_string())?).build()?,
+                None => builder.build()?,
+            };
+            Ok(Made { http, builder_headers })
+        };
+        let first = make(builder)?;
+        let again = rebuild.map(|rebuild| Box::new(move || make(rebuild())) as MakeAgain);
+        let http = Renewed::new(under, first, again);
+        Ok(Client::new(self.clone(), http, max_redirects, default_headers))
     }
 
     /// An ordinary [`reqwest::Client`](::reqwest::Client) that reaches only allowed destinations, for crates that take
@@ -152,7 +194,8 @@ impl Guard {
     ///
     /// # Errors
     ///
-    /// As [`client`](Self::client).
+    /// As [`client`](Self::client), and when the policy states a proxy: what an ordinary client asks of a proxy cannot be
+    /// seen.
     ///
     /// # Panics
     ///
@@ -176,7 +219,7 @@ impl Guard {
     ///
     /// # Errors
     ///
-    /// As [`client`](Self::client).
+    /// As [`reqwest`](Self::reqwest).
     ///
     /// # Panics
     ///
@@ -190,7 +233,10 @@ impl Guard {
     }
 
     fn ordinary(&self, options: ClientOptions) -> Result<ClientBuilder, BuilderRefused> {
-        let ClientOptions { builder, resolver, max_redirects, default_headers } = options;
+        let ClientOptions { builder, resolver, max_redirects, default_headers, rebuild: _ } = options;
+        if self.in_force().proxy().is_some() {
+            return Err(BuilderRefused::Proxy);
+        }
         let builder = builder.default_headers(default_headers);
         acceptable_headers(&builder)?;
         Ok(self.hooked(builder, resolver, self.redirect_policy(max_redirects)))
@@ -249,6 +295,10 @@ pub(super) enum BuilderRefused {
         "the builder's default header `{0}` would be denied in every request: remove it from `ClientBuilder::default_headers`"
     )]
     Header(HeaderName),
+    #[error(
+        "the policy states a proxy, and what an ordinary client asks of a proxy cannot be seen: use `Guard::client`"
+    )]
+    Proxy,
     #[error(
         "the builder's default headers cannot be read, and might hold what no request may carry: \
          pass them to `ClientOptions::default_headers`"

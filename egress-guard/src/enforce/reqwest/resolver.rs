@@ -34,7 +34,8 @@ impl GuardedResolver {
         let Some(connecting) = Connecting::current() else {
             return Err(self.guard.refuse(At(REQWEST, Stage::Name), &Request::name(&host), Reason::UnsupportedVersion));
         };
-        self.guard.judge(At(REQWEST, Stage::Name), &connecting.request(&host), None, false)?;
+        let request = connecting.request(&host, self.guard.in_force().proxy());
+        self.guard.judge(At(REQWEST, Stage::Name), &request, None, false)?;
         connecting.note_name(&host);
         Ok((host, connecting))
     }
@@ -51,7 +52,8 @@ impl Resolve for GuardedResolver {
         Box::pin(async move {
             let answer = answer.await?.map(|address| address.ip());
             let at = At(REQWEST, Stage::Name);
-            let allowed = guard.allowed_addresses(at, &connecting.request(&host), answer)?;
+            let request = connecting.request(&host, guard.in_force().proxy());
+            let allowed = guard.allowed_addresses(at, &request, answer)?;
             // Port 0 stands for the URL's port; another would be dialled in its place.
             Ok(Box::new(allowed.into_iter().map(|ip| SocketAddr::new(ip, 0))) as Addrs)
         })

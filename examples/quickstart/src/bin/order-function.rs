@@ -44,8 +44,7 @@ async fn main() -> ExitCode {
 }
 
 async fn run() -> Result<(), Error> {
-    let file = std::env::var("EGRESS_GUARD_POLICY_FILE").unwrap_or("/opt/egress-guard/policy.toml".to_owned());
-    let guard = Guard::new(Policy::from_file(file)?, JsonLines::stdout());
+    let guard = Guard::new(Policy::from_env()?, JsonLines::stdout());
     let http = guard.client(options())?;
     let handler = service_fn(|event: LambdaEvent<Order>| async { Ok::<_, Error>(confirm(&http, event.payload).await) });
     Runtime::new(handler).layer(guard.lambda_layer()).run().await
