@@ -54,7 +54,7 @@ fn read(text: &str, parse: Parse) -> Result<(PolicyDraft, Vec<PolicyFault>), Vec
 }
 
 const POLICY_KEYS: &[&str] =
-    &["version", "name", "owner", "mode", "report_only_until", "proxy", "internal", "allow", "deny"];
+    &["version", "name", "owner", "mode", "report_only_until", "proxy", "internal", "allow", "deny", "$schema"];
 const INTERNAL_KEYS: &[&str] = &["hosts", "networks"];
 const RULE_KEYS: &[&str] = &[
     "id",
@@ -109,6 +109,8 @@ impl Reader {
                 "internal" => self.internal(value, &mut draft),
                 "allow" => draft.allow = self.rules("[[allow]]", value),
                 "deny" => draft.deny = self.rules("[[deny]]", value),
+                // For editors.
+                "$schema" => _ = self.string("$schema", value),
                 unknown => self.unknown_key(unknown, *key_offset, "a policy", POLICY_KEYS),
             }
         }
@@ -482,6 +484,12 @@ mod tests {
     }
 
     #[test]
+    fn a_policy_may_name_its_schema() {
+        let text = r#"{"$schema": "policy.schema.json", "version": 1, "name": "orders"}"#;
+        assert_eq!(faults(from_json(text)), [""; 0]);
+    }
+
+    #[test]
     fn json_is_taken_strictly() {
         let cases = [
             ("", "the policy is empty"),
@@ -494,6 +502,7 @@ mod tests {
             ("{\"version\":1,\"name\":\"p\",\n \"name\":\"q\"}", "line 2, column 2: the key `name` stands twice"),
             ("{\"version\":1.0,\"name\":\"p\"}", "this version of the policy language is unknown"),
             ("{\"version\":1,\"name\":null}", "line 1, column 21: `name` is null"),
+            ("{\"$schema\":1,\"version\":1,\"name\":\"p\"}", "line 1, column 12: `$schema` is a number, not a string"),
         ];
         for (text, expected) in cases {
             let faults = faults(from_json(text));

@@ -30,6 +30,18 @@ pub(crate) use rule::{Addresses, CompiledRule};
 use crate::destination::{Destination, Host};
 use draft::{PolicyDraft, Text};
 
+/// The JSON Schema (draft-07) of a policy, for editors.
+///
+/// It takes every policy that is read without a fault, and refuses most others. What no schema can say is only known from
+/// [`Policy::from_toml`] and [`Policy::from_json`].
+///
+/// ```
+/// let schema: serde_json::Value = serde_json::from_str(egress_guard::POLICY_SCHEMA)?;
+/// assert_eq!(schema["title"], "egress-guard policy");
+/// # Ok::<(), serde_json::Error>(())
+/// ```
+pub const POLICY_SCHEMA: &str = include_str!("../../schema/policy.schema.json");
+
 /// Which outbound requests are allowed. Without a rule that allows it, every request is denied.
 ///
 /// A policy is read from TOML or JSON, or built in code. It is immutable, and checked as a whole before it exists:
