@@ -13,6 +13,7 @@
 pub use super::hosts::HostMap;
 pub use super::pattern::HostPattern;
 
+use std::collections::HashMap;
 use std::fmt;
 use std::str::FromStr;
 
@@ -45,6 +46,8 @@ pub struct RuleDraft {
     pub offset: Option<usize>,
     /// Whether a value could not be read, so that its absence is no fault of its own.
     pub(super) unread: bool,
+    /// Where the value of each key stands.
+    pub(super) places: HashMap<String, usize>,
     pub id: Option<Text>,
     pub hosts: Option<Vec<Text>>,
     /// `dangerously_any_host`.
@@ -62,6 +65,13 @@ pub struct RuleDraft {
     pub owner: Option<Text>,
 }
 
+impl RuleDraft {
+    /// Where the value of a key stands, or else the rule.
+    pub(super) fn place(&self, key: &str) -> Option<usize> {
+        self.places.get(key).copied().or(self.offset)
+    }
+}
+
 /// A whole policy.
 #[derive(Clone, Debug, Default)]
 #[non_exhaustive]
@@ -75,6 +85,8 @@ pub struct PolicyDraft {
     pub mode: Option<Text>,
     pub report_only_until: Option<Text>,
     pub proxy: Option<Text>,
+    /// Whether a list of `[internal]` could not be read.
+    pub(super) internal_unread: bool,
     pub internal_hosts: Vec<Text>,
     pub internal_networks: Vec<Text>,
     pub allow: Vec<RuleDraft>,

@@ -24,7 +24,7 @@ use super::pattern::{HostPattern, Reach};
 /// for pattern in ["*.example.com", "api.*.example.com", "api.example.org"] {
 ///     map.update(&pattern.parse::<HostPattern>()?, |texts| texts.push(pattern));
 /// }
-/// let mut found = Vec::new();
+/// let mut found: Vec<&str> = Vec::new();
 /// map.visit("api.eu.example.com", |texts| found.extend(texts));
 /// assert_eq!(found, ["*.example.com", "api.*.example.com"]);
 /// # Ok::<(), egress_guard::PolicyFault>(())
