@@ -4,6 +4,7 @@
 
 mod check;
 mod completions;
+mod diff;
 mod import;
 mod man;
 mod output;
@@ -34,6 +35,7 @@ struct Arguments {
 enum Command {
     Check(check::Check),
     Completions(completions::Completions),
+    Diff(diff::Diff),
     Import(import::Import),
     Man(man::Manual),
     Schema(schema::Schema),
@@ -44,6 +46,7 @@ fn main() -> ExitCode {
     let done = match Arguments::parse().command {
         Command::Check(check) => check.run(),
         Command::Completions(completions) => completions.run(),
+        Command::Diff(diff) => diff.run(),
         Command::Import(import) => import.run(),
         Command::Man(man) => man.run(),
         Command::Schema(schema) => schema.run(),
