@@ -10,10 +10,16 @@
 //! # Ok::<(), egress_guard::PolicyError>(())
 //! ```
 
+pub use super::hosts::HostMap;
 pub use super::pattern::HostPattern;
 
-use super::document;
-use super::error::PolicyError;
+use std::fmt;
+use std::str::FromStr;
+
+use ipnet::IpNet;
+
+use super::error::{PolicyError, PolicyFault};
+use super::{address, document, value};
 
 /// A text and where it stands, as a byte offset; texts given in code have none.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -92,5 +98,46 @@ impl PolicyDraft {
     /// As [`from_toml`](Self::from_toml).
     pub fn from_json(text: &str) -> Result<Self, PolicyError> {
         document::draft_from_json(text)
+    }
+}
+
+/// A network of an allow rule, checked.
+///
+/// A network opens less than it contains, see [`covers`](Self::covers).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Network(IpNet);
+
+impl Network {
+    /// Whether it opens every address that another network opens.
+    ///
+    /// Special-purpose addresses are opened only by a network within the same block, and a cloud's metadata service only
+    /// by its own single-address network.
+    ///
+    /// ```
+    /// use egress_guard::draft::Network;
+    ///
+    /// let covers = |one: &str, other: &str| one.parse::<Network>().unwrap().covers(&other.parse().unwrap());
+    /// assert!(covers("10.0.0.0/8", "10.20.0.0/16"));
+    /// assert!(covers("0.0.0.0/0", "203.0.114.0/24"));
+    /// assert!(!covers("0.0.0.0/0", "10.20.0.0/16"));
+    /// assert!(!covers("169.254.0.0/16", "169.254.169.254/32"));
+    /// ```
+    #[must_use]
+    pub fn covers(&self, other: &Self) -> bool {
+        address::opens_all_of(self.0, other.0)
+    }
+}
+
+impl FromStr for Network {
+    type Err = PolicyFault;
+
+    fn from_str(text: &str) -> Result<Self, PolicyFault> {
+        value::parse_network(text).map(Self).map_err(|(problem, cure)| PolicyFault::new(None, problem, cure))
+    }
+}
+
+impl fmt::Display for Network {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(&self.0, f)
     }
 }

@@ -81,6 +81,24 @@ impl HostPattern {
         &self.labels
     }
 
+    /// Whether what it matches only means something on one machine or in one network, as `*.internal` does.
+    #[must_use]
+    pub fn is_local(&self) -> bool {
+        match self.reach {
+            Reach::Exact => is_local(&self.labels),
+            Reach::Below | Reach::ApexAndBelow => is_local(&format!("*.{}", self.labels)),
+        }
+    }
+
+    /// Whether a rule with `dangerously_any_host` means every name that the pattern matches: none that only means
+    /// something locally.
+    #[must_use]
+    pub fn is_within_any_host(&self) -> bool {
+        let local_apex = self.reach == Reach::ApexAndBelow && is_local(&self.labels);
+        let tencent = Self { reach: Reach::Exact, labels: TENCENT.into() };
+        !self.is_local() && !local_apex && !self.covers(&tencent)
+    }
+
     /// Whether it matches every name that another pattern matches.
     ///
     /// ```
@@ -325,6 +343,28 @@ mod tests {
             let bad = HostPattern::parse(text, Effect::Allow).expect_err(text);
             assert!(bad.cure.contains(cure), "{text}: {bad:?}");
             assert!(!format!("{bad:?}").contains("password"), "{bad:?}");
+        }
+    }
+
+    #[test]
+    fn which_patterns_mean_something_locally() {
+        let cases = [
+            ("api.example.com", false, true),
+            ("*.example.com", false, true),
+            ("*.internal", true, false),
+            (".ec2.internal", true, false),
+            ("db.corp.local", true, false),
+            ("localhost", true, false),
+            ("*.home.arpa", true, false),
+            ("*.test", false, true),
+            (".test", false, false),
+            ("metadata.tencentyun.com", true, false),
+            ("*.tencentyun.com", false, false),
+            ("meta*.tencentyun.com", false, false),
+        ];
+        for (text, local, within_any_host) in cases {
+            let pattern = HostPattern::parse(text, Effect::Allow).unwrap();
+            assert_eq!((pattern.is_local(), pattern.is_within_any_host()), (local, within_any_host), "{text}");
         }
     }
 
