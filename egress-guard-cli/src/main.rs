@@ -3,6 +3,7 @@
 //! It asks a policy what it would decide. It opens no socket and looks up no name.
 
 mod check;
+mod lint;
 
 use std::process::ExitCode;
 
@@ -19,12 +20,16 @@ struct Arguments {
 #[derive(Debug, Subcommand)]
 enum Command {
     Check(check::Check),
+    Lint(lint::Lint),
 }
 
 fn main() -> ExitCode {
     // clap ends the process with 2 where the usage is wrong.
-    let Arguments { command: Command::Check(check) } = Arguments::parse();
-    match check.run() {
+    let answer = match Arguments::parse().command {
+        Command::Check(check) => check.run(),
+        Command::Lint(lint) => lint.run(),
+    };
+    match answer {
         Ok(true) => ExitCode::SUCCESS,
         Ok(false) => ExitCode::from(1),
         Err(error) => {
