@@ -6,6 +6,7 @@ mod check;
 mod completions;
 mod diff;
 mod import;
+mod lint;
 mod man;
 mod output;
 mod schema;
@@ -37,6 +38,7 @@ enum Command {
     Completions(completions::Completions),
     Diff(diff::Diff),
     Import(import::Import),
+    Lint(lint::Lint),
     Man(man::Manual),
     Schema(schema::Schema),
 }
@@ -48,6 +50,7 @@ fn main() -> ExitCode {
         Command::Completions(completions) => completions.run(),
         Command::Diff(diff) => diff.run(),
         Command::Import(import) => import.run(),
+        Command::Lint(lint) => lint.run(),
         Command::Man(man) => man.run(),
         Command::Schema(schema) => schema.run(),
     };
