@@ -57,7 +57,9 @@ pub use audit::TracingSink;
 pub use audit::{AUDIT_SCHEMA, AuditEvent, AuditRecord, AuditSink, JsonLines, MemorySink};
 #[cfg(feature = "lambda")]
 pub use audit::{InInvocation, in_current_invocation};
-pub use decision::{Decision, Dimension, Explanation, LayerExplanation, Reason, Request, RuleExplanation};
+pub use decision::{
+    Decision, Dimension, Explanation, LayerExplanation, MissingAddresses, Reason, Request, RuleExplanation,
+};
 pub use denied::{Denied, denied};
 pub use destination::{Destination, Host, HostName, InvalidDestination, Scheme};
 #[cfg(feature = "reqwest-middleware")]
@@ -71,7 +73,7 @@ pub use enforce::{GuardedConnector, GuardedResolver};
 pub use enforce::{LambdaFuture, LambdaLayer, LambdaService};
 pub use guard::Guard;
 pub use policy::draft;
-pub use policy::{AddressClass, Effect, Mode, Policy, PolicyBuilder, PolicyError, PolicyFault, Rule, RuleId};
+pub use policy::{AddressClass, Boundary, Effect, Mode, Policy, PolicyBuilder, PolicyError, PolicyFault, Rule, RuleId};
 pub use source::PolicySource;
 
 // In this order each uses only those before it.
