@@ -353,7 +353,7 @@ proptest! {
 
     #[test]
     fn a_missing_rule_allows_this_request_and_nothing_else(
-        outer in layer(), inner in layer(), asked in asked(), others in prop::collection::vec(asked(), 40), now in now(),
+        outer in layer(), inner in layer(), asked in asked(), others in prop::collection::vec(asked(), 15), now in now(),
     ) {
         let before = read(&outer.whole()).narrowed_by(read(&inner.whole()));
         let layers = before.explain(&asked.request(), now).layers;

@@ -36,13 +36,17 @@ pub struct LayerExplanation {
     pub denial: Option<(Reason, Mode)>,
     /// The rule that decided.
     pub rule: Option<RuleId>,
+    /// On which side the destination lies, as the layer sees it; nothing where that depends on the address, and it is
+    /// not known.
+    pub boundary: Option<Boundary>,
     /// The rules whose hosts or networks the request is about, deny rules first, each list in the order of the policy.
     pub considered: Vec<RuleExplanation>,
     /// The smallest allow rule, in TOML, that the layer lacks to allow the request, at every place where a guard asks
     /// ([`Request::stages`]). It allows no other request, and takes nothing from one. Where a rule cannot do that there
     /// is none, and none for a cloud's metadata service.
     pub missing_rule: Option<String>,
-    /// The change of `addresses` that the layer lacks to allow the request, in the same sense.
+    /// The change of `addresses` that the layer lacks to allow the request, at every place likewise. It opens the
+    /// address to all that the rules allow, and rules that they share other hosts with may need it too.
     pub missing_addresses: Option<MissingAddresses>,
 }
 
@@ -132,6 +136,7 @@ impl Layer {
             owner: self.owner.clone(),
             denial,
             rule: rule.map(|rule| rule.id.clone()),
+            boundary: self.boundary(request.host, request.peer),
             considered: considered.into_values().map(|(explained, ..)| explained).collect(),
             missing_rule: reason.and_then(|reason| self.missing_rule(reason, request, now)),
             missing_addresses: reason.and_then(|reason| self.missing_addresses(reason, request, now)),

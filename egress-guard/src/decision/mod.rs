@@ -65,8 +65,8 @@ impl<'a> Request<'a> {
     }
 
     /// This question, and the lesser ones that a guard asks on the way to its answer: the request before its address
-    /// is known, and the name and the connection, which know the address and neither method nor path. The request can
-    /// be sent if none of them is denied.
+    /// is known, then its name and its connection, of which the address is known and neither method nor path. The
+    /// request can be sent if none of them is denied.
     ///
     /// ```
     /// use std::time::SystemTime;
@@ -86,12 +86,10 @@ impl<'a> Request<'a> {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn stages(self) -> impl Iterator<Item = Self> {
-        let named = self.peer.map(|_| Self { peer: None, ..self });
-        let below = self.address().into_iter().flat_map(move |ip| {
-            let connection = Self { method: None, path: None, peer: Some(ip), ..self };
-            [Self::name(self.host).peer(ip), connection]
-        });
-        std::iter::once(self).chain(named).chain(below)
+        let early = self.peer.map(|_| Self { peer: None, ..self });
+        let name = self.peer.filter(|_| matches!(self.host, Host::Name(_))).map(|ip| Self::name(self.host).peer(ip));
+        let connection = self.address().map(|ip| Self { method: None, path: None, peer: Some(ip), ..self });
+        [Some(self), early, name, connection].into_iter().flatten()
     }
 
     /// The address that it goes to, as far as it is known.
