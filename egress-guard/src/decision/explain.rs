@@ -42,8 +42,8 @@ pub struct LayerExplanation {
     /// The rules whose hosts or networks the request is about, deny rules first, each list in the order of the policy.
     pub considered: Vec<RuleExplanation>,
     /// The smallest allow rule, in TOML, that the layer lacks to allow the request, at every place where a guard asks
-    /// ([`Request::stages`]). It allows no other request, and takes nothing from one. Where a rule cannot do that there
-    /// is none, and none for a cloud's metadata service.
+    /// ([`Request::stages`]). It allows no other request, but for what a request whose method or path is not known could
+    /// be, and takes nothing from one. Where a rule cannot do that there is none, and none for a cloud's metadata service.
     pub missing_rule: Option<String>,
     /// The change of `addresses` that the layer lacks to allow the request, at every place likewise. It opens the
     /// address to all that the rules allow, and rules that they share other hosts with may need it too.
