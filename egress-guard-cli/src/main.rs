@@ -2,7 +2,12 @@
 //!
 //! It asks a policy what it would decide. It opens no socket and looks up no name.
 
+mod answer;
 mod check;
+mod explain;
+mod policy_args;
+mod shown;
+mod test;
 
 use std::process::ExitCode;
 
@@ -19,12 +24,18 @@ struct Arguments {
 #[derive(Debug, Subcommand)]
 enum Command {
     Check(check::Check),
+    Explain(explain::Explain),
+    Test(test::Test),
 }
 
 fn main() -> ExitCode {
     // clap ends the process with 2 where the usage is wrong.
-    let Arguments { command: Command::Check(check) } = Arguments::parse();
-    match check.run() {
+    let done = match Arguments::parse().command {
+        Command::Check(check) => check.run(),
+        Command::Explain(explain) => explain.run(),
+        Command::Test(test) => test.run(),
+    };
+    match done {
         Ok(true) => ExitCode::SUCCESS,
         Ok(false) => ExitCode::from(1),
         Err(error) => {
