@@ -114,6 +114,8 @@ fn reasons_are_the_same_in_code_schema_and_documentation() {
     let body = source.split("pub const fn as_str").nth(1).unwrap().split("\n    }").next().unwrap();
     let in_code: BTreeSet<String> = body.split('"').skip(1).step_by(2).map(str::to_owned).collect();
     assert!(in_code.len() > 15);
+    let listed: BTreeSet<String> = egress_guard::Reason::ALL.iter().map(ToString::to_string).collect();
+    assert_eq!((&listed, listed.len()), (&in_code, egress_guard::Reason::ALL.len()));
 
     let schema: serde_json::Value = serde_json::from_str(egress_guard::AUDIT_SCHEMA).unwrap();
     let listed = schema["properties"]["reason"]["enum"].as_array().unwrap();

@@ -2,14 +2,19 @@
 //!
 //! It asks a policy what it would decide. It opens no socket and looks up no name.
 
+mod answer;
 mod check;
 mod completions;
 mod diff;
+mod explain;
 mod import;
 mod lint;
 mod man;
 mod output;
+mod policy_args;
 mod schema;
+mod shown;
+mod test;
 
 use std::process::ExitCode;
 
@@ -37,10 +42,12 @@ enum Command {
     Check(check::Check),
     Completions(completions::Completions),
     Diff(diff::Diff),
+    Explain(explain::Explain),
     Import(import::Import),
     Lint(lint::Lint),
     Man(man::Manual),
     Schema(schema::Schema),
+    Test(test::Test),
 }
 
 fn main() -> ExitCode {
@@ -49,10 +56,12 @@ fn main() -> ExitCode {
         Command::Check(check) => check.run(),
         Command::Completions(completions) => completions.run(),
         Command::Diff(diff) => diff.run(),
+        Command::Explain(explain) => explain.run(),
         Command::Import(import) => import.run(),
         Command::Lint(lint) => lint.run(),
         Command::Man(man) => man.run(),
         Command::Schema(schema) => schema.run(),
+        Command::Test(test) => test.run(),
     };
     match done {
         Ok(true) => ExitCode::SUCCESS,

@@ -60,7 +60,9 @@ pub use audit::TracingSink;
 pub use audit::{AUDIT_SCHEMA, AuditEvent, AuditRecord, AuditSink, JsonLines, MemorySink};
 #[cfg(feature = "lambda")]
 pub use audit::{InInvocation, in_current_invocation};
-pub use decision::{Decision, Dimension, Explanation, LayerExplanation, Reason, Request, RuleExplanation};
+pub use decision::{
+    Decision, Dimension, Explanation, LayerExplanation, MissingAddresses, Reason, Request, RuleExplanation,
+};
 pub use denied::{Denied, denied};
 pub use destination::{Destination, Host, HostName, InvalidDestination, Scheme};
 #[cfg(feature = "reqwest-middleware")]
@@ -77,7 +79,7 @@ pub use guard::Guard;
 pub use live::AppConfig;
 pub use policy::draft;
 pub use policy::{
-    AddressClass, Effect, Mode, POLICY_SCHEMA, Policy, PolicyBuilder, PolicyError, PolicyFault, Rule, RuleId,
+    AddressClass, Boundary, Effect, Mode, POLICY_SCHEMA, Policy, PolicyBuilder, PolicyError, PolicyFault, Rule, RuleId,
 };
 pub use source::PolicySource;
 

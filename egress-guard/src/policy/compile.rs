@@ -41,6 +41,27 @@ pub(super) fn compile(draft: PolicyDraft, faults: Vec<PolicyFault>) -> Result<La
     }
 }
 
+/// A layer with one more allow rule.
+pub(crate) fn with_allow_rule(layer: &Layer, draft: RuleDraft) -> Result<Layer, Vec<PolicyFault>> {
+    let addresses =
+        |rule: &CompiledRule| ((rule.addresses.texts.clone(), rule.addresses.boundary), Arc::clone(&rule.addresses));
+    let mut compiler = Compiler {
+        ids: layer.rules.iter().map(|rule| rule.id.clone()).collect(),
+        rules: layer.rules.clone(),
+        index: layer.index.clone(),
+        internal: layer.internal.clone(),
+        internal_networks: layer.internal.networks.keys().collect(),
+        addresses: layer.rules.iter().map(addresses).collect(),
+        ..Compiler::default()
+    };
+    compiler.rule(Effect::Allow, draft);
+    if compiler.faults.is_empty() {
+        Ok(Layer { rules: compiler.rules, index: compiler.index, ..layer.clone() })
+    } else {
+        Err(compiler.faults)
+    }
+}
+
 #[derive(Default)]
 struct Compiler {
     faults: Vec<PolicyFault>,
