@@ -360,6 +360,13 @@ fn what_covers_what() {
             &["host `a.ex.com` of rule `b` adds nothing to host `*.ex.com` of rule `wide`"],
         ),
         (
+            "one host of a rule before a wider one",
+            allow("b", "hosts = ['a.ex.com', 'a.ot.com']") + &wide(),
+            &[
+                "host `a.ex.com` of rule `b` adds nothing to host `*.ex.com` of rule `wide`; it only lends its name to audit lines",
+            ],
+        ),
+        (
             "hosts that two rules cover",
             wide() + &allow("ot", "hosts = ['*.ot.com']") + &allow("b", "hosts = ['a.ex.com', 'a.ot.com']"),
             &["rule `b` allows nothing that is not allowed without it, by `wide`, `ot`"],
