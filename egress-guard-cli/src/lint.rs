@@ -11,6 +11,7 @@ use std::error::Error;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
+use anstream::{AutoStream, ColorChoice};
 use clap::{Args, ValueEnum};
 use jiff::Timestamp;
 use jiff::civil::Date;
@@ -119,9 +120,11 @@ impl Lint {
     }
 
     fn print(&self, reports: &[Report], unreadable: &[(&Path, String)]) -> io::Result<()> {
+        // Colours only for a terminal, and as NO_COLOR and its like say.
+        let in_colour = AutoStream::choice(&io::stdout()) != ColorChoice::Never;
         let mut output = io::BufWriter::new(io::stdout().lock());
         match self.format {
-            Format::Text => output::text::print(&mut output, reports)?,
+            Format::Text => output::text::print(&mut output, reports, in_colour)?,
             Format::Json => output::json::print(&mut output, reports)?,
             Format::Sarif => output::sarif::print(&mut output, reports, unreadable)?,
         }

@@ -125,7 +125,7 @@ mod tests {
         }
         assert_eq!(source.place(long.len()), Place { line: 2, column: 3 });
         assert_eq!(source.place(usize::MAX).line, 2);
-        assert!(long[source.line(1)].ends_with('x'));
+        assert!(long.get(source.line(1)).unwrap().ends_with('x'));
     }
 
     #[test]

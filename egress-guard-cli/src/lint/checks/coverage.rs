@@ -78,6 +78,9 @@ fn report(effect: Effect, rule: &Rule<'_>, covers: Vec<Option<Cover<'_>>>) -> Ve
     covered.map(|(item, cover)| part(effect, rule.draft, item, &cover)).collect()
 }
 
+/// What stands before that which covers it decides first, and is named.
+const LENDS_ITS_NAME: &str = "; it only lends its name to audit lines";
+
 fn whole(effect: Effect, rule: &RuleDraft, covers: &[&Cover<'_>]) -> Finding {
     let mut others: Vec<&Cover<'_>> = Vec::new();
     for cover in covers {
@@ -89,7 +92,7 @@ fn whole(effect: Effect, rule: &RuleDraft, covers: &[&Cover<'_>]) -> Finding {
     let names: Vec<String> = others.iter().map(|cover| format!("`{}`", name(cover.rule))).collect();
     let (names, id) = (names.join(", "), name(rule));
     let all = |effect: Effect| others.iter().all(|cover| cover.effect == effect);
-    let remark = if covers.iter().any(|cover| cover.is_later) { "; it only lends its name to audit lines" } else { "" };
+    let remark = if covers.iter().any(|cover| cover.is_later) { LENDS_ITS_NAME } else { "" };
     let problem = match effect {
         Effect::Deny => format!("deny rule `{id}` denies nothing that is not denied without it, by {names}{remark}"),
         Effect::Allow if all(Effect::Deny) => format!("rule `{id}` allows nothing: all of it is denied, by {names}"),
@@ -109,13 +112,14 @@ fn part(effect: Effect, rule: &RuleDraft, item: &Item, cover: &Cover<'_>) -> Fin
     let (_, by) = described(&cover.item.what);
     let (id, other) = (name(rule), name(cover.rule));
     let is_beside = std::ptr::eq(rule, cover.rule);
+    let remark = if cover.is_later { LENDS_ITS_NAME } else { "" };
     let problem = match (effect, cover.effect) {
         (Effect::Allow, Effect::Deny) => {
             format!("{text} of rule `{id}` is never allowed: deny rule `{other}` denies all of it")
         }
         _ if is_beside && item.what == cover.item.what => format!("{text} stands twice in rule `{id}`"),
         _ if is_beside => format!("{text} of rule `{id}` adds nothing to {by} beside it"),
-        _ => format!("{text} of rule `{id}` adds nothing to {by} of rule `{other}`"),
+        _ => format!("{text} of rule `{id}` adds nothing to {by} of rule `{other}`{remark}"),
     };
     Finding::in_rule(code, rule, item.offset, problem, "remove it, or narrow what covers it")
         .related(cover.item.offset, "covered by this")

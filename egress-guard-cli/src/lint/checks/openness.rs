@@ -68,10 +68,7 @@ fn plain_http(rule: &RuleDraft) -> Option<Finding> {
 
 /// Whether a rule is about this machine alone, as for a Lambda extension: what never leaves it needs no encryption.
 fn stays_on_this_machine(rule: &RuleDraft) -> bool {
-    let is_loopback = |text: &Text| {
-        let network = text.text.parse::<IpNet>();
-        network.is_ok_and(|network| network.network().is_loopback() && network.broadcast().is_loopback())
-    };
+    let is_loopback = |text: &Text| text.text.parse().is_ok_and(is_loopback);
     let is_localhost = |text: &Text| text.text == "localhost" || text.text.ends_with(".localhost");
     !rule.any_host && texts(&rule.hosts).iter().all(is_localhost) && texts(&rule.networks).iter().all(is_loopback)
 }
@@ -90,7 +87,7 @@ fn wide_ports(rule: &RuleDraft) -> Option<Finding> {
 
 fn wide_network(rule: &RuleDraft, text: &Text) -> Option<Finding> {
     let network: IpNet = text.text.parse().ok()?;
-    is_wide(network, 16, 32).then(|| {
+    (is_wide(network, 16, 32) && !is_loopback(network)).then(|| {
         let problem = format!("rule `{}` opens the network {network}{}", name(rule), how_many(network));
         let cure = "write the networks that are meant, as in \"10.20.0.0/16\"";
         Finding::in_rule(Code::WideNetwork, rule, text.offset, problem, cure)
@@ -129,6 +126,11 @@ fn metadata_address(text: &Text) -> Option<IpAddr> {
 
 fn is_single(network: IpNet) -> bool {
     network.prefix_len() == network.max_prefix_len()
+}
+
+/// Whether nothing in it is beyond this machine.
+fn is_loopback(network: IpNet) -> bool {
+    network.network().is_loopback() && network.broadcast().is_loopback()
 }
 
 fn is_wide(network: IpNet, length_v4: u8, length_v6: u8) -> bool {

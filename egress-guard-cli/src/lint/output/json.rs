@@ -6,6 +6,7 @@ use serde::Serialize;
 
 use super::super::Report;
 use super::super::source::Source;
+use super::write_json;
 
 #[derive(Serialize)]
 struct Line<'f> {
@@ -69,8 +70,7 @@ pub(crate) fn print(output: &mut impl Write, reports: &[Report]) -> io::Result<(
                 place: finding.offset.map(|offset| Region::of(source, offset)),
                 related: related.map(|(at, message)| Related { message, place: Region::of(source, *at) }).collect(),
             };
-            serde_json::to_writer(&mut *output, &line)?;
-            output.write_all(b"\n")?;
+            write_json(output, &line)?;
         }
     }
     Ok(())

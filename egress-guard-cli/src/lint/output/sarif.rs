@@ -11,6 +11,7 @@ use super::super::Report;
 use super::super::code::{Code, Level};
 use super::super::finding::{Finding, INVALID_POLICY};
 use super::super::source::Source;
+use super::write_json;
 
 pub(crate) fn print(output: &mut impl Write, reports: &[Report], unreadable: &[(&Path, String)]) -> io::Result<()> {
     let results =
@@ -23,7 +24,7 @@ pub(crate) fn print(output: &mut impl Write, reports: &[Report], unreadable: &[(
         })
     });
     let log = json!({
-        "$schema": "https://json.schemastore.org/sarif-2.1.0.json",
+        "$schema": "https://docs.oasis-open.org/sarif/sarif/v2.1.0/os/schemas/sarif-schema-2.1.0.json",
         "version": "2.1.0",
         "runs": [{
             "tool": { "driver": {
@@ -39,8 +40,7 @@ pub(crate) fn print(output: &mut impl Write, reports: &[Report], unreadable: &[(
             "results": results.collect::<Vec<_>>(),
         }],
     });
-    serde_json::to_writer_pretty(&mut *output, &log)?;
-    output.write_all(b"\n")
+    write_json(output, &log)
 }
 
 /// What each code means: faults first, then the codes in the order of their table.
@@ -122,7 +122,7 @@ fn uri(path: &Path) -> String {
             other => {
                 let text = other.as_os_str().to_string_lossy();
                 if path.is_absolute() || !uri.is_empty() {
-                    uri.push('/')
+                    uri.push('/');
                 }
                 uri.extend(utf8_percent_encode(&text, SEGMENT));
             }

@@ -3,7 +3,6 @@
 use std::io::{self, Write};
 
 use annotate_snippets::{AnnotationKind, Group, Level as Style, Origin, Renderer, Snippet};
-use anstream::{AutoStream, ColorChoice};
 
 use super::super::Report;
 use super::super::code::Level;
@@ -14,12 +13,8 @@ use super::{count, is_printable, printable};
 /// Bytes of a line that are still worth showing: a file without line breaks says nothing to a reader.
 const LONG_LINE: usize = 1000;
 
-pub(crate) fn print(output: &mut impl Write, reports: &[Report]) -> io::Result<()> {
-    // Colours only for a terminal, and as NO_COLOR and its like say.
-    let renderer = match AutoStream::choice(&io::stdout()) {
-        ColorChoice::Never => Renderer::plain(),
-        _ => Renderer::styled(),
-    };
+pub(crate) fn print(output: &mut impl Write, reports: &[Report], in_colour: bool) -> io::Result<()> {
+    let renderer = if in_colour { Renderer::styled() } else { Renderer::plain() };
     for Report { source, findings, .. } in reports {
         for finding in findings {
             writeln!(output, "{}\n", renderer.render(&[group(source, finding)]))?;

@@ -207,8 +207,8 @@ fn without(text: &str, findings: &[&Finding]) -> (String, Vec<String>) {
         let token = source.token(finding.offset.unwrap());
         match finding.code.unwrap() {
             Code::CoveredRule => {
-                let start = edited[..token.start].rfind("[[").unwrap();
-                let end = edited[token.end..].find("[[").map_or(edited.len(), |end| token.end + end);
+                let start = edited.get(..token.start).unwrap().rfind("[[").unwrap();
+                let end = edited.get(token.end..).unwrap().find("[[").map_or(edited.len(), |end| token.end + end);
                 edited.replace_range(start..end, "");
             }
             Code::CoveredNetwork => edited.replace_range(token, "'198.51.100.9/32'"),
@@ -358,6 +358,13 @@ fn what_covers_what() {
             "one host of a rule",
             wide() + &allow("b", "hosts = ['a.ex.com', 'a.ot.com']"),
             &["host `a.ex.com` of rule `b` adds nothing to host `*.ex.com` of rule `wide`"],
+        ),
+        (
+            "one host of a rule before a wider one",
+            allow("b", "hosts = ['a.ex.com', 'a.ot.com']") + &wide(),
+            &[
+                "host `a.ex.com` of rule `b` adds nothing to host `*.ex.com` of rule `wide`; it only lends its name to audit lines",
+            ],
         ),
         (
             "hosts that two rules cover",
