@@ -166,8 +166,10 @@ fn a_process_that_reads_its_policy() {
     println!("<{}>", told(read(PolicySource::baseline_from_env())));
 }
 
+type Variables<'a> = &'a [(&'a str, &'a str)];
+
 /// What `from_env` and `baseline_from_env` say in a process with these variables.
-fn in_environment(variables: &[(&str, &str)]) -> [String; 2] {
+fn in_environment(variables: Variables<'_>) -> [String; 2] {
     let output = Command::new(std::env::current_exe().unwrap())
         .args(["--exact", "--ignored", "--nocapture", "a_process_that_reads_its_policy"])
         .env_clear()
@@ -185,7 +187,7 @@ fn the_environment_names_the_policy() {
     let file = data("policy.toml");
     let file = file.to_str().unwrap();
     let zeros = "0".repeat(64);
-    let cases: &[(&str, &[(&str, &str)], &str)] = &[
+    let cases: &[(&str, Variables<'_>, &str)] = &[
         (
             "nothing",
             &[],

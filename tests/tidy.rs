@@ -114,6 +114,8 @@ fn reasons_are_the_same_in_code_schema_and_documentation() {
     let body = source.split("pub const fn as_str").nth(1).unwrap().split("\n    }").next().unwrap();
     let in_code: BTreeSet<String> = body.split('"').skip(1).step_by(2).map(str::to_owned).collect();
     assert!(in_code.len() > 15);
+    let listed: BTreeSet<String> = egress_guard::Reason::ALL.iter().map(ToString::to_string).collect();
+    assert_eq!((&listed, listed.len()), (&in_code, egress_guard::Reason::ALL.len()));
 
     let schema: serde_json::Value = serde_json::from_str(egress_guard::AUDIT_SCHEMA).unwrap();
     let listed = schema["properties"]["reason"]["enum"].as_array().unwrap();
@@ -141,6 +143,40 @@ fn the_schema_has_the_keys_of_a_record() {
     let tracing = fs::read_to_string(root().join("egress-guard/src/audit/tracing.rs")).unwrap();
     let missing: Vec<_> = fields.filter(|field| !tracing.contains(&format!("record.{field}"))).collect();
     assert_eq!(missing, ["timestamp"], "the subscriber has a clock of its own");
+}
+
+/// Each key that the reader of a policy knows stands in the schema, and the other way round.
+#[test]
+fn the_schema_has_the_keys_of_a_policy() {
+    let source = fs::read_to_string(root().join("egress-guard/src/policy/document.rs")).unwrap();
+    let keys = |list: &str| -> BTreeSet<String> {
+        let list = source.split(&format!("const {list}: &[&str] =")).nth(1).unwrap();
+        let keys = list.split(']').next().unwrap();
+        keys.split('"').skip(1).step_by(2).map(str::to_owned).collect()
+    };
+    let schema: serde_json::Value = serde_json::from_str(egress_guard::POLICY_SCHEMA).unwrap();
+    let in_schema = |tables: &[&str]| -> BTreeSet<String> {
+        let properties = tables.iter().map(|table| schema.pointer(table).unwrap()["properties"].as_object().unwrap());
+        properties.flat_map(serde_json::Map::keys).cloned().collect()
+    };
+    assert_eq!(keys("POLICY_KEYS"), in_schema(&[""]));
+    assert_eq!(keys("INTERNAL_KEYS"), in_schema(&["/properties/internal"]));
+    assert_eq!(keys("RULE_KEYS"), in_schema(&["/definitions/allow_rule", "/definitions/deny_rule"]));
+}
+
+/// An editor shows what a key means.
+#[test]
+fn every_key_of_a_policy_is_described_in_the_schema() {
+    let schema: serde_json::Value = serde_json::from_str(egress_guard::POLICY_SCHEMA).unwrap();
+    for table in ["", "/properties/internal", "/definitions/allow_rule", "/definitions/deny_rule"] {
+        for (key, value) in schema.pointer(table).unwrap()["properties"].as_object().unwrap() {
+            let described = match value["$ref"].as_str() {
+                Some(reference) => schema.pointer(reference.trim_start_matches('#')).unwrap(),
+                None => value,
+            };
+            assert!(described["description"].as_str().is_some_and(|text| text.len() > 20), "{table}/properties/{key}");
+        }
+    }
 }
 
 /// The Rust version that the workspace states is enough for everything it depends on.

@@ -3,29 +3,30 @@
 use std::error::Error;
 use std::io::{self, BufRead, Write};
 use std::net::IpAddr;
-use std::path::PathBuf;
-use std::time::SystemTime;
 
 use clap::Args;
-use egress_guard::{Decision, Destination, Policy, Reason, Request};
+use egress_guard::Policy;
 use http::Method;
-use serde::Serialize;
+
+use crate::answer::{Answer, Asked};
+use crate::policy_args::PolicyArgs;
 
 /// Say whether a policy allows requests to URLs.
 ///
 /// A name is judged as it stands: whether its addresses are allowed is only known with --resolve.
 ///
-/// Exit status: 0 if all are allowed, 1 if one is denied or invalid, 2 if the arguments or the policy are wrong.
+/// Exit status: 0 if all are allowed, 1 if one is denied or invalid, 2 if the arguments or the policy are wrong. What
+/// would be denied, and is only reported, is allowed.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
   egress-guard check --policy policy.toml https://api.payments.example/v1/charges
   egress-guard check --policy policy.toml --method POST --resolve 10.0.0.5 https://api.payments.example/
+  egress-guard check --policy policy.toml --baseline baseline.toml --at 2027-03-31 https://api.payments.example/
   egress-guard check --policy policy.toml --json < urls.txt")]
 pub(crate) struct Check {
-    /// The policy file, TOML or (if its name ends in .json) JSON
-    #[arg(long, value_name = "FILE")]
-    policy: PathBuf,
+    #[command(flatten)]
+    policy: PolicyArgs,
     /// The method of the requests
     #[arg(long, value_name = "METHOD", default_value = "GET")]
     method: Method,
@@ -43,12 +44,12 @@ pub(crate) struct Check {
 impl Check {
     /// Prints an answer for each URL; true if all are allowed.
     pub(crate) fn run(&self) -> Result<bool, Box<dyn Error>> {
-        let policy = Policy::from_file(&self.policy)?;
+        let policy = self.policy.read()?;
         let mut output = io::stdout().lock();
         let mut all_allowed = true;
         let mut print = |url: &str| -> io::Result<()> {
             let answer = self.answer(&policy, url);
-            all_allowed &= answer.action == "allowed";
+            all_allowed &= answer.is_allowed();
             self.print(&mut output, &answer)
         };
         let printed = match self.urls.as_slice() {
@@ -64,25 +65,15 @@ impl Check {
     }
 
     fn answer<'a>(&self, policy: &Policy, url: &'a str) -> Answer<'a> {
-        let blank =
-            Answer { url, action: "invalid", rule_id: None, reason: None, destination: None, explanation: None };
-        let destination: Destination = match url.parse() {
+        let destination = match url.parse() {
             Ok(destination) => destination,
-            Err(error) => {
-                return Answer { reason: Some(Reason::from(&error)), explanation: Some(error.to_string()), ..blank };
-            }
+            Err(error) => return Answer::invalid(url, &error),
         };
-        let mut request = Request::new(&self.method, &destination);
-        if let Some(address) = self.resolve {
-            request = request.peer(address);
-        }
-        let answer = match policy.decide(&request, SystemTime::now()) {
-            Decision::Allow { rule, .. } => Answer { action: "allowed", rule_id: Some(rule.to_string()), ..blank },
-            Decision::Deny { reason, rule, .. } => {
-                Answer { action: "denied", reason: Some(reason), rule_id: rule.map(|rule| rule.to_string()), ..blank }
-            }
-        };
-        Answer { destination: Some(Place::from(&destination)), ..answer }
+        let asked = Asked { method: &self.method, destination: &destination, resolve: self.resolve };
+        let (_, decision) = asked.decide(policy, self.policy.now());
+        let answer = Answer::new(url, &destination, &decision);
+        // Of one policy it is plain.
+        Answer { policy: answer.policy.filter(|_| self.policy.has_baseline()), ..answer }
     }
 
     fn print(&self, output: &mut impl Write, answer: &Answer<'_>) -> io::Result<()> {
@@ -91,8 +82,9 @@ impl Check {
         } else {
             let why = answer.reason.map_or_else(|| answer.rule_id.clone(), |reason| Some(reason.to_string()));
             let why = why.unwrap_or_default();
+            let action = if answer.would_deny.is_some() { "reported" } else { answer.action };
             // A URL from anywhere must not steer the terminal.
-            write!(output, "{:7}  {why:24}  {}", answer.action, answer.url.escape_debug())?;
+            write!(output, "{action:8} {why:24}  {}", answer.url.escape_debug())?;
             if let Some(explanation) = &answer.explanation {
                 write!(output, "  ({explanation})")?;
             }
@@ -112,41 +104,4 @@ fn each_line(mut print: impl FnMut(&str) -> io::Result<()>) -> io::Result<()> {
         line.clear();
     }
     Ok(())
-}
-
-#[derive(Debug, Serialize)]
-struct Answer<'a> {
-    url: &'a str,
-    action: &'static str,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    rule_id: Option<String>,
-    #[serde(skip_serializing_if = "Option::is_none", serialize_with = "as_code")]
-    reason: Option<Reason>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    destination: Option<Place>,
-    #[serde(skip)]
-    explanation: Option<String>,
-}
-
-fn as_code<S: serde::Serializer>(reason: &Option<Reason>, serializer: S) -> Result<S::Ok, S::Error> {
-    reason.map(Reason::as_str).serialize(serializer)
-}
-
-#[derive(Debug, Serialize)]
-struct Place {
-    scheme: &'static str,
-    host: String,
-    port: u16,
-    path: String,
-}
-
-impl From<&Destination> for Place {
-    fn from(destination: &Destination) -> Self {
-        Self {
-            scheme: destination.scheme().as_str(),
-            host: destination.host().to_string(),
-            port: destination.port(),
-            path: destination.path().to_owned(),
-        }
-    }
 }

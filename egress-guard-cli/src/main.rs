@@ -2,16 +2,36 @@
 //!
 //! It asks a policy what it would decide. It opens no socket and looks up no name.
 
+mod answer;
 mod check;
+mod completions;
+mod diff;
+mod explain;
 mod import;
+mod lint;
+mod man;
+mod output;
+mod policy_args;
+mod schema;
+mod shown;
+mod test;
 
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
 /// Ask an egress policy what it would decide. Opens no socket, looks up no name.
+///
+/// Exit status: 0 if the answer is yes, 1 if it is no, 2 if there is none, because the arguments or a file are wrong.
 #[derive(Debug, Parser)]
-#[command(name = "egress-guard", version)]
+#[command(
+    name = "egress-guard",
+    version,
+    after_help = "\
+Examples:
+  egress-guard check --policy policy.toml https://api.payments.example/v1/charges
+  egress-guard help check"
+)]
 struct Arguments {
     #[command(subcommand)]
     command: Command,
@@ -20,14 +40,28 @@ struct Arguments {
 #[derive(Debug, Subcommand)]
 enum Command {
     Check(check::Check),
+    Completions(completions::Completions),
+    Diff(diff::Diff),
+    Explain(explain::Explain),
     Import(import::Import),
+    Lint(lint::Lint),
+    Man(man::Manual),
+    Schema(schema::Schema),
+    Test(test::Test),
 }
 
 fn main() -> ExitCode {
     // clap ends the process with 2 where the usage is wrong.
     let done = match Arguments::parse().command {
         Command::Check(check) => check.run(),
+        Command::Completions(completions) => completions.run(),
+        Command::Diff(diff) => diff.run(),
+        Command::Explain(explain) => explain.run(),
         Command::Import(import) => import.run(),
+        Command::Lint(lint) => lint.run(),
+        Command::Man(man) => man.run(),
+        Command::Schema(schema) => schema.run(),
+        Command::Test(test) => test.run(),
     };
     match done {
         Ok(true) => ExitCode::SUCCESS,

@@ -83,6 +83,10 @@ fn the_exit_status_tells_the_worst() {
         (&["--policy", "missing.toml", allowed], 2, "missing.toml"),
         (&["--policy", "policy.toml", "--resolve", "nowhere", allowed], 2, "--resolve"),
         (&["--policy", "policy.toml", "--method", "no method", allowed], 2, "--method"),
+        (&["--policy", "policy.toml", "--at", "2027-3-1", allowed], 2, "write a day, as in 2027-03-31"),
+        (&["--policy", "policy.toml", "--baseline", "missing.toml", allowed], 2, "missing.toml"),
+        (&["--policy", "missing.toml", "--baseline", "broken.toml", allowed], 2, "missing.toml"),
+        (&["--policy", "missing.toml", "--baseline", "broken.toml", allowed], 2, "`hosts` is no key of a policy"),
         (&[allowed], 2, "--policy"),
     ];
     for (arguments, expected, said) in cases {
@@ -123,4 +127,93 @@ fn a_reader_that_stops_reading_is_no_fault() {
     let _ = child.stdin.take().unwrap().write_all("https://api.example.com/v1/x\n".repeat(10_000).as_bytes());
     let output = child.wait_with_output().unwrap();
     assert!(output.stderr.is_empty(), "{}", String::from_utf8_lossy(&output.stderr));
+}
+
+const BASELINE: &str = r#"
+    version = 1
+    name = "organisation"
+
+    [[allow]]
+    id = "examples"
+    hosts = [".example.com"]
+
+    [[deny]]
+    id = "trial"
+    hosts = ["api.example.com"]
+    paths = ["/v1/files/**"]
+    mode = "report-only"
+    expires = 2027-06-30
+"#;
+
+#[test]
+fn a_baseline_adds_its_rules_and_which_policy_denies() {
+    let folder = Folder::new();
+    std::fs::write(folder.0.path().join("baseline.toml"), BASELINE).unwrap();
+    let arguments = ["--policy", "policy.toml", "--baseline", "baseline.toml", "--at", "2027-01-01"];
+    let input = "https://api.example.com/v1/x\nhttps://api.example.com/v1/files/x\nhttps://api.example.com/v1/admin/x\n\
+                 https://www.example.com/\nhttps://evil.example/\n";
+    let (status, output, _) = folder.output(&[&arguments[..], &["--json"]].concat(), input);
+    let place = |path: &str| {
+        format!(r#""destination":{{"scheme":"https","host":"api.example.com","port":443,"path":"{path}"}}"#)
+    };
+    let expected = [
+        format!(
+            r#"{{"url":"https://api.example.com/v1/x","action":"allowed","rule_id":"api","baseline_rule_ids":["examples"],{}}}"#,
+            place("/v1/x")
+        ),
+        format!(
+            r#"{{"url":"https://api.example.com/v1/files/x","action":"allowed","rule_id":"trial","reason":"denied-by-rule","policy":"organisation","mode":"report-only","would_deny":true,{}}}"#,
+            place("/v1/files/x")
+        ),
+        format!(
+            r#"{{"url":"https://api.example.com/v1/admin/x","action":"denied","rule_id":"no-admin","reason":"denied-by-rule","policy":"test",{}}}"#,
+            place("/v1/admin/x")
+        ),
+        r#"{"url":"https://www.example.com/","action":"denied","reason":"host-not-allowed","policy":"test","destination":{"scheme":"https","host":"www.example.com","port":443,"path":"/"}}"#.to_owned(),
+        r#"{"url":"https://evil.example/","action":"denied","reason":"host-not-allowed","policy":"organisation","destination":{"scheme":"https","host":"evil.example","port":443,"path":"/"}}"#.to_owned(),
+    ];
+    assert_eq!(output.lines().collect::<Vec<_>>(), expected);
+    assert_eq!(status, Some(1));
+
+    let (_, output, _) = folder.output(&arguments, input);
+    let expected = "allowed  api                       https://api.example.com/v1/x\n\
+                    reported denied-by-rule            https://api.example.com/v1/files/x\n\
+                    denied   denied-by-rule            https://api.example.com/v1/admin/x\n\
+                    denied   host-not-allowed          https://www.example.com/\n\
+                    denied   host-not-allowed          https://evil.example/\n";
+    assert_eq!(output, expected);
+}
+
+#[test]
+fn what_is_only_reported_is_allowed_until_the_day_comes() {
+    let folder = Folder::new();
+    std::fs::write(folder.0.path().join("trial.toml"), BASELINE).unwrap();
+    let cases = [("2027-06-29", 0), ("2027-06-29T23:59:59Z", 0), ("2027-06-30", 1), ("2027-06-30T01:59:59+02:00", 0)];
+    for (at, expected) in cases {
+        let arguments = ["--policy", "trial.toml", "--at", at, "https://api.example.com/v1/files/x"];
+        assert_eq!(folder.output(&arguments, "").0, Some(expected), "{at}");
+    }
+}
+
+/// A guard asks about the request before its address is known, and about name and connection without a method.
+#[test]
+fn an_address_is_judged_at_every_place_where_a_guard_asks() {
+    let policy = "version = 1\nname = 'p'\n\
+                  [[allow]]\nid = 'open'\nhosts = ['partner.example']\npaths = ['/**']\n\
+                  [[allow]]\nid = 'health'\nhosts = ['partner.example']\npaths = ['/health']\naddresses = ['10.0.0.0/8']\n\
+                  [[allow]]\nid = 'lab'\nhosts = ['lab.example']\n[[allow]]\nid = 'literal'\nnetworks = ['203.0.0.0/16']\n\
+                  [[deny]]\nid = 'no-post'\nnetworks = ['203.0.115.0/24']\nmethods = ['POST']\n";
+    let folder = Folder::new();
+    std::fs::write(folder.0.path().join("places.toml"), policy).unwrap();
+    let cases = [
+        ("another rule lends its connections", "203.0.114.7", "https://partner.example/x", "denied   address-conflict"),
+        ("a connection serves every method", "203.0.115.7", "https://lab.example/", "denied   denied-by-rule"),
+        ("and so to an address in the URL", "203.0.114.7", "https://203.0.115.7/", "denied   denied-by-rule"),
+        ("another address", "203.0.114.7", "https://lab.example/", "allowed  lab"),
+        ("an address in the URL resolves to none", "203.0.115.7", "https://203.0.114.7/", "allowed  literal"),
+    ];
+    for (name, address, url, expected) in cases {
+        let (_, output, _) = folder.output(&["--policy", "places.toml", "--resolve", address, url], "");
+        assert!(output.starts_with(expected), "{name}: {output}");
+    }
 }

@@ -187,12 +187,12 @@ fn explain(reason: Reason, rule: Option<&CompiledRule>, request: &Request<'_>) -
                 rest(request)
             )
         }
-        Reason::IpLiteralNotAllowed | Reason::AddressNotAllowed if address(request).is_some_and(is_metadata) => {
+        Reason::IpLiteralNotAllowed | Reason::AddressNotAllowed if request.address().is_some_and(is_metadata) => {
             "the address is a cloud's metadata service, which hands out credentials and which a function has no use for"
                 .into()
         }
         Reason::IpLiteralNotAllowed => {
-            let network = address(request).map(|ip| IpNet::from(ip.to_canonical()).to_string()).unwrap_or_default();
+            let network = request.address().map(|ip| IpNet::from(ip.to_canonical()).to_string()).unwrap_or_default();
             let keys = rest(request);
             format!(
                 "no rule allows this IP address; use the name, or add [[allow]] id = \"...\", \
@@ -226,7 +226,7 @@ fn explain(reason: Reason, rule: Option<&CompiledRule>, request: &Request<'_>) -
             }
         },
         Reason::AddressNotAllowed => {
-            let class = address(request).map(AddressClass::of);
+            let class = request.address().map(AddressClass::of);
             let class = class.map(|class| format!("the address is {class}, and ")).unwrap_or_default();
             format!(
                 "{class}the host's rule does not open it; if it is meant to be reached, have its network added to the \
@@ -238,14 +238,6 @@ fn explain(reason: Reason, rule: Option<&CompiledRule>, request: &Request<'_>) -
         }
         // The rest is explained by its rule, or the same for every request.
         other => always(other).unwrap_or(other.as_str()).into(),
-    }
-}
-
-/// The address that a request goes to, as far as it is known.
-fn address(request: &Request<'_>) -> Option<IpAddr> {
-    match request.host {
-        Host::Ip(ip) => Some(*ip),
-        Host::Name(_) => request.peer,
     }
 }
 

@@ -287,7 +287,10 @@ impl fmt::Display for Host {
 /// As it is displayed.
 impl serde::Serialize for Host {
     fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_str(self)
+        match self {
+            Self::Name(name) => serializer.serialize_str(name),
+            Self::Ip(ip) => serializer.collect_str(ip),
+        }
     }
 }
 

@@ -36,6 +36,7 @@
 //!
 //! * [`Policy`] and [`Rule`]: what is allowed. [`Policy::decide`] answers a [`Request`] with a [`Decision`], and is
 //!   pure: no I/O, no clock; [`Policy::explain`] says why. [`Policy::narrowed_by`] stacks policies of several owners.
+//!   [`POLICY_SCHEMA`] helps editors of a policy.
 //! * [`PolicySource`]: where a policy comes from, pinned by its hash or signed; `AppConfig` (feature `appconfig`) keeps it
 //!   up to date.
 //! * [`Guard`]: a policy in force. It wraps clients: `client` and `reqwest` (feature `reqwest`), `reqwest_blocking`
@@ -59,7 +60,9 @@ pub use audit::TracingSink;
 pub use audit::{AUDIT_SCHEMA, AuditEvent, AuditRecord, AuditSink, JsonLines, MemorySink};
 #[cfg(feature = "lambda")]
 pub use audit::{InInvocation, in_current_invocation};
-pub use decision::{Decision, Dimension, Explanation, LayerExplanation, Reason, Request, RuleExplanation};
+pub use decision::{
+    Decision, Dimension, Explanation, LayerExplanation, MissingAddresses, Reason, Request, RuleExplanation,
+};
 pub use denied::{Denied, denied};
 pub use destination::{Destination, Host, HostName, InvalidDestination, Scheme};
 #[cfg(feature = "reqwest-middleware")]
@@ -75,7 +78,9 @@ pub use guard::Guard;
 #[cfg(feature = "appconfig")]
 pub use live::AppConfig;
 pub use policy::draft;
-pub use policy::{AddressClass, Effect, Mode, Policy, PolicyBuilder, PolicyError, PolicyFault, Rule, RuleId};
+pub use policy::{
+    AddressClass, Boundary, Effect, Mode, POLICY_SCHEMA, Policy, PolicyBuilder, PolicyError, PolicyFault, Rule, RuleId,
+};
 pub use source::PolicySource;
 
 // In this order each uses only those before it.

@@ -1,16 +1,15 @@
 //! Why a policy decides as it does: every rule that was considered, and what of it did not match.
 
+mod missing;
+
 use std::collections::BTreeMap;
-use std::fmt::Write;
+use std::iter;
 use std::sync::Arc;
 use std::time::SystemTime;
 
-use ipnet::IpNet;
-
 use super::matching::{Match, allow_fails_in, deny_matches_in};
 use super::{Decision, Dimension, LayerAnswer, Reason, Request};
-use crate::destination::{Host, Scheme};
-use crate::policy::{AddressClass, CompiledRule, Effect, Layer, Mode, Policy, RuleId, Subject, path_pattern_for};
+use crate::policy::{Boundary, CompiledRule, Effect, Layer, Mode, Policy, RuleId, Subject};
 
 /// A decision with everything that led to it.
 #[derive(Clone, Debug)]
@@ -18,6 +17,9 @@ use crate::policy::{AddressClass, CompiledRule, Effect, Layer, Mode, Policy, Rul
 pub struct Explanation {
     /// What [`Policy::decide`] answers.
     pub decision: Decision,
+    /// On which side the destination lies, as the outermost layer sees it that says what is internal; nothing where
+    /// that depends on the address, and it is not known.
+    pub boundary: Option<Boundary>,
     /// What each layer said, the outermost first.
     pub layers: Vec<LayerExplanation>,
 }
@@ -28,14 +30,34 @@ pub struct Explanation {
 pub struct LayerExplanation {
     /// The name of the layer's policy.
     pub policy: Arc<str>,
+    /// Whom to ask about the policy.
+    pub owner: Option<Box<str>>,
     /// Why the layer denies, if it does, and whether it enforces that.
     pub denial: Option<(Reason, Mode)>,
     /// The rule that decided.
     pub rule: Option<RuleId>,
+    /// On which side the destination lies, as the layer sees it; nothing where that depends on the address, and it is
+    /// not known.
+    pub boundary: Option<Boundary>,
     /// The rules whose hosts or networks the request is about, deny rules first, each list in the order of the policy.
     pub considered: Vec<RuleExplanation>,
-    /// The smallest allow rule, in TOML, that the layer lacks to allow the request, where one would do.
+    /// The smallest allow rule, in TOML, that the layer lacks to allow the request, at every place where a guard asks
+    /// ([`Request::stages`]). It allows no other request, but for what a request whose method or path is not known could
+    /// be, and takes nothing from one. Where a rule cannot do that there is none, and none for a cloud's metadata service.
     pub missing_rule: Option<String>,
+    /// The change of `addresses` that the layer lacks to allow the request, at every place likewise. It opens the
+    /// address to all that the rules allow, and rules that they share other hosts with may need it too.
+    pub missing_addresses: Option<MissingAddresses>,
+}
+
+/// A change of `addresses` by which a layer would allow a request.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct MissingAddresses {
+    /// The rules that need it: the one that came closest, and those it shares connections with.
+    pub rules: Vec<RuleId>,
+    /// The new value of their `addresses`.
+    pub addresses: Vec<String>,
 }
 
 /// What one rule said.
@@ -46,14 +68,31 @@ pub struct RuleExplanation {
     pub id: RuleId,
     /// Whether it allows or denies what it matches.
     pub effect: Effect,
-    /// What of it did not match; empty if all did.
+    /// What of it did not match, the first thing first; empty if all did.
     pub fails: Vec<Dimension>,
     /// Whether the path could be read in two ways, so that its `paths` cannot decide.
     pub path_is_ambiguous: bool,
-    /// Whether the day that its `expires` states has come.
+    /// Whether it opens other addresses for the same connections than the rule that matches, which is why the layer
+    /// denies.
+    pub conflicts_in_addresses: bool,
+    /// The day that its `expires` states.
+    pub expires: Option<String>,
+    /// Whether that day has come.
     pub has_expired: bool,
     /// Whether the rule only reports.
     pub mode: Mode,
+    /// Why the rule exists.
+    pub reason: Option<Box<str>>,
+    /// Whom to ask about it.
+    pub owner: Option<Box<str>>,
+}
+
+impl RuleExplanation {
+    /// Whether the rule allows or denies the request by itself.
+    #[must_use]
+    pub fn matches(&self) -> bool {
+        self.fails.is_empty() && !(self.effect == Effect::Allow && self.has_expired)
+    }
 }
 
 impl Policy {
@@ -61,38 +100,47 @@ impl Policy {
     #[must_use]
     pub fn explain(&self, request: &Request<'_>, now: SystemTime) -> Explanation {
         let request = &Request { via: self.via(request.host, request.port), ..*request };
-        let layers = self.layers().map(|layer| layer.explain(request, now)).collect();
-        Explanation { decision: self.decide(request, now), layers }
+        Explanation {
+            decision: self.decide(request, now),
+            boundary: self.known_boundary(request.host, request.port, request.peer),
+            layers: self.layers().map(|layer| layer.explain(request, now)).collect(),
+        }
     }
 }
 
 impl Layer {
     fn explain(&self, request: &Request<'_>, now: SystemTime) -> LayerExplanation {
-        let mut considered = BTreeMap::new();
+        let mut considered: BTreeMap<u32, (RuleExplanation, &CompiledRule, Subject)> = BTreeMap::new();
         self.visit_candidates(request.host, request.peer, |number, rule, subject| {
-            if rule.effect == Effect::Deny || subject != Subject::Address {
-                let explained = self.explain_rule(rule, request, subject, now);
-                // A rule that is visited twice counts as it matches best.
-                let fewer = |known: &(RuleExplanation, _)| known.0.fails.len() > explained.fails.len();
-                if considered.get(&number).is_none_or(fewer) {
-                    considered.insert(number, (explained, rule));
-                }
+            let explained = self.explain_rule(rule, request, subject, now);
+            // A rule that is visited twice counts as it matches best.
+            if considered.get(&number).is_none_or(|known| known.0.fails.len() > explained.fails.len()) {
+                considered.insert(number, (explained, rule, subject));
             }
         });
         let (denial, rule) = match self.answer(request, now) {
             LayerAnswer::Allow(rule) => (None, Some(rule)),
             LayerAnswer::Deny(denial) => (Some((denial.reason, denial.mode)), denial.rule),
         };
-        // The rule that came closest: a further one for the same host must open the same addresses.
-        let closest = considered.values().filter(|(rule, _)| rule.effect == Effect::Allow);
-        let closest = closest.min_by_key(|(rule, _)| rule.fails.len()).map(|(_, rule)| *rule);
-        let missing_rule = denial.and_then(|(reason, _)| self.missing_rule(reason, request, closest));
+        let reason = denial.map(|(reason, _)| reason);
+        if reason == Some(Reason::AddressConflict) {
+            let matching = considered.values().find(|(rule, ..)| rule.effect == Effect::Allow && rule.matches());
+            let addresses = matching.map(|(_, rule, _)| Arc::clone(&rule.addresses));
+            for (explained, rule, subject) in considered.values_mut() {
+                explained.conflicts_in_addresses = addresses
+                    .as_ref()
+                    .is_some_and(|addresses| self.conflicts_in_addresses(rule, request, *subject, addresses));
+            }
+        }
         LayerExplanation {
             policy: Arc::clone(&self.name),
+            owner: self.owner.clone(),
             denial,
             rule: rule.map(|rule| rule.id.clone()),
-            considered: considered.into_values().map(|(explained, _)| explained).collect(),
-            missing_rule,
+            boundary: self.boundary(request.host, request.peer, request.via),
+            considered: considered.into_values().map(|(explained, ..)| explained).collect(),
+            missing_rule: reason.and_then(|reason| self.missing_rule(reason, request, now)),
+            missing_addresses: reason.and_then(|reason| self.missing_addresses(reason, request, now)),
         }
     }
 
@@ -104,7 +152,7 @@ impl Layer {
         now: SystemTime,
     ) -> RuleExplanation {
         let mut path_is_ambiguous = false;
-        let mut fails = |dimension: &Dimension| match rule.effect {
+        let mut fails_in = |dimension: &Dimension| match rule.effect {
             Effect::Allow => {
                 let reason = allow_fails_in(*dimension, self, rule, request, subject);
                 path_is_ambiguous |= reason == Some(Reason::AmbiguousPath);
@@ -116,80 +164,19 @@ impl Layer {
                 matches != Match::Yes
             }
         };
-        let fails = Dimension::ALL.into_iter().filter(|dimension| fails(dimension)).collect();
+        let dimensions = iter::once(Dimension::Network).chain(Dimension::ALL);
+        let fails = dimensions.filter(|dimension| fails_in(dimension)).collect();
         RuleExplanation {
             id: rule.id.clone(),
             effect: rule.effect,
             fails,
             path_is_ambiguous,
+            conflicts_in_addresses: false,
+            expires: rule.expires.map(|day| day.to_string()),
             has_expired: rule.has_expired(now),
             mode: rule.mode(now),
+            reason: rule.reason.clone(),
+            owner: rule.owner.clone(),
         }
-    }
-
-    /// The rule to add, where adding one is what helps.
-    fn missing_rule(&self, reason: Reason, request: &Request<'_>, closest: Option<&CompiledRule>) -> Option<String> {
-        let helps = matches!(
-            reason,
-            Reason::HostNotAllowed
-                | Reason::IpLiteralNotAllowed
-                | Reason::SchemeNotAllowed
-                | Reason::PortNotAllowed
-                | Reason::MethodNotAllowed
-                | Reason::PathNotAllowed
-        );
-        let address = match request.host {
-            Host::Ip(ip) => Some(*ip),
-            Host::Name(_) => request.peer,
-        };
-        if !helps || address.map(AddressClass::of) == Some(AddressClass::CloudMetadata) {
-            return None;
-        }
-        let mut rule = format!("[[allow]]\nid = \"{}\"\n", self.free_id(request.host));
-        let mut line = |key: &str, values: &str| {
-            // Writing to a string cannot fail.
-            let _ = writeln!(rule, "{key} = [{values}]");
-        };
-        match request.host {
-            Host::Name(_) => line("hosts", &format!("\"{}\"", request.host)),
-            Host::Ip(ip) => line("networks", &format!("\"{}\"", IpNet::from(ip.to_canonical()))),
-        }
-        if let Some(port) = request.port.filter(|port| request.scheme.map(Scheme::default_port) != Some(*port)) {
-            line("ports", &port.to_string());
-        }
-        if let Some(scheme) = request.scheme.filter(|scheme| *scheme != Scheme::Https) {
-            line("schemes", &format!("\"{scheme}\""));
-        }
-        if let Some(method) = request.method {
-            line("methods", &format!("\"{method}\""));
-        }
-        if let Some(pattern) = request.path.and_then(path_pattern_for) {
-            line("paths", &format!("{pattern:?}"));
-        }
-        if let (Host::Name(_), Some(addresses)) = (request.host, closest.map(|rule| &rule.addresses)) {
-            if addresses.texts != ["public"] {
-                line(
-                    "addresses",
-                    &addresses.texts.iter().map(|text| format!("{text:?}")).collect::<Vec<_>>().join(", "),
-                );
-            }
-            if let Some(boundary) = addresses.boundary {
-                let _ = writeln!(rule, "boundary = \"{}\"", boundary.as_str());
-            }
-        } else if let (Host::Name(_), Some(peer)) = (request.host, request.peer)
-            && AddressClass::of(peer) != AddressClass::Public
-        {
-            line("addresses", &format!("\"{}\"", IpNet::from(peer.to_canonical())));
-        }
-        Some(rule)
-    }
-
-    /// An id for a rule about a host that no rule has yet.
-    fn free_id(&self, host: &Host) -> String {
-        let name: String = host.to_string().chars().map(|c| if c.is_ascii_alphanumeric() { c } else { '-' }).collect();
-        let name = name.trim_matches('-').get(..56).map_or(name.trim_matches('-'), |name| name.trim_matches('-'));
-        let is_free = |id: &String| self.rules.iter().all(|rule| rule.id.as_str() != id);
-        let numbered = (2..).map(|number| format!("{name}-{number}"));
-        std::iter::once(name.to_owned()).chain(numbered).find(is_free).unwrap_or_default()
     }
 }

@@ -1,10 +1,9 @@
 //! Whether one rule matches a request, dimension by dimension.
 
 use super::{Reason, Request};
-use crate::destination::Host;
 use crate::policy::{CompiledRule, Layer, Subject, is_ambiguous};
 
-/// What a rule can say of a request, beside the host or network that put it in question.
+/// What a rule can say of a request, beside the host that put it in question.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Dimension {
@@ -20,6 +19,8 @@ pub enum Dimension {
     Address,
     /// `boundary`.
     Boundary,
+    /// `networks`, of an allow rule: one lies around the address, and does not open it.
+    Network,
 }
 
 impl Dimension {
@@ -37,6 +38,7 @@ impl Dimension {
             Self::Path => "paths",
             Self::Address => "addresses",
             Self::Boundary => "boundary",
+            Self::Network => "networks",
         }
     }
 }
@@ -75,11 +77,7 @@ pub(super) fn allow_fails_in(
         },
         Dimension::Address => {
             // A rule's networks have already opened a literal; its hosts open what `addresses` says.
-            let address = match request.host {
-                Host::Ip(ip) => Some(*ip),
-                Host::Name(_) => request.peer,
-            };
-            let closed = address.is_some_and(|ip| subject == Subject::Host && !rule.addresses.open(ip));
+            let closed = request.address().is_some_and(|ip| subject == Subject::Host && !rule.addresses.open(ip));
             (closed, Reason::AddressNotAllowed)
         }
         Dimension::Boundary => {
@@ -88,6 +86,7 @@ pub(super) fn allow_fails_in(
             });
             (differs, Reason::BoundaryNotAllowed)
         }
+        Dimension::Network => (subject == Subject::Address, Reason::IpLiteralNotAllowed),
     };
     fails.then_some(reason)
 }
@@ -157,7 +156,7 @@ pub(super) fn deny_matches_in(
             (Some(paths), Some(path)) => paths.matches(path),
             (Some(_), None) => by_address(),
         },
-        Dimension::Address => true,
+        Dimension::Address | Dimension::Network => true,
         Dimension::Boundary => rule
             .addresses
             .boundary

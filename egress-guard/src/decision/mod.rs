@@ -10,7 +10,7 @@ use std::time::SystemTime;
 
 use http::Method;
 
-pub use explain::{Explanation, LayerExplanation, RuleExplanation};
+pub use explain::{Explanation, LayerExplanation, MissingAddresses, RuleExplanation};
 pub use matching::Dimension;
 pub use reason::Reason;
 
@@ -64,6 +64,42 @@ impl<'a> Request<'a> {
     #[must_use]
     pub fn peer(self, peer: IpAddr) -> Self {
         Self { peer: Some(peer), ..self }
+    }
+
+    /// This question, and the lesser ones that a guard asks on the way to its answer: the request before its address
+    /// is known, then its name and its connection, of which the address is known and neither method nor path. The
+    /// request can be sent if none of them is denied.
+    ///
+    /// ```
+    /// use std::time::SystemTime;
+    ///
+    /// use egress_guard::{Decision, Policy, Request, Rule};
+    ///
+    /// let policy = Policy::builder("orders")
+    ///     .allow(Rule::new("api").hosts(["api.example.com"]))
+    ///     .deny(Rule::new("no-lab").networks(["203.0.114.0/24"]).methods(["POST"]))
+    ///     .build()?;
+    /// let destination = "https://api.example.com/".parse()?;
+    /// let request = Request::new(&http::Method::GET, &destination).peer("203.0.114.7".parse()?);
+    ///
+    /// let is_allowed = |request| matches!(policy.decide(&request, SystemTime::now()), Decision::Allow { .. });
+    /// assert!(is_allowed(request), "the rule is about POST");
+    /// assert!(!request.stages().all(is_allowed), "but a connection serves every method");
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn stages(self) -> impl Iterator<Item = Self> {
+        let early = self.peer.map(|_| Self { peer: None, ..self });
+        let name = self.peer.filter(|_| matches!(self.host, Host::Name(_))).map(|ip| Self::name(self.host).peer(ip));
+        let connection = self.address().map(|ip| Self { method: None, path: None, peer: Some(ip), ..self });
+        [Some(self), early, name, connection].into_iter().flatten()
+    }
+
+    /// The address that it goes to, as far as it is known.
+    pub(crate) fn address(&self) -> Option<IpAddr> {
+        match self.host {
+            Host::Ip(ip) => Some(*ip),
+            Host::Name(_) => self.peer,
+        }
     }
 }
 
@@ -232,16 +268,31 @@ impl Layer {
         if !whole_request_to_a_name {
             return false;
         }
-        let connection = Request { method: None, path: None, ..*request };
         let mut conflict = false;
         self.visit_candidates(request.host, request.peer, |_, rule, subject| {
-            conflict |= rule.effect == Effect::Allow
-                && subject == Subject::Host
-                && !Arc::ptr_eq(&rule.addresses, addresses)
-                && allow_fails(self, rule, &connection, subject).is_none()
-                && allow_fails(self, rule, request, subject).is_some();
+            conflict |= self.conflicts_in_addresses(rule, request, subject, addresses);
         });
         conflict
+    }
+
+    fn conflicts_in_addresses(
+        &self,
+        rule: &CompiledRule,
+        request: &Request<'_>,
+        subject: Subject,
+        addresses: &Arc<Addresses>,
+    ) -> bool {
+        !Arc::ptr_eq(&rule.addresses, addresses)
+            && self.shares_connections(rule, request, subject)
+            && allow_fails(self, rule, request, subject).is_some()
+    }
+
+    /// Whether connections that the rule opens are kept where this request would find them.
+    fn shares_connections(&self, rule: &CompiledRule, request: &Request<'_>, subject: Subject) -> bool {
+        let connection = Request { method: None, path: None, ..*request };
+        rule.effect == Effect::Allow
+            && subject == Subject::Host
+            && allow_fails(self, rule, &connection, subject).is_none()
     }
 }
 

@@ -66,6 +66,37 @@ pub enum Reason {
 }
 
 impl Reason {
+    /// Every reason.
+    pub const ALL: &[Self] = &[
+        Self::AddressConflict,
+        Self::AddressNotAllowed,
+        Self::AmbiguousPath,
+        Self::AuditFailed,
+        Self::BoundaryNotAllowed,
+        Self::ConnectMethod,
+        Self::ContentLengthHeader,
+        Self::DeniedByRule,
+        Self::HostHeader,
+        Self::HostNotAllowed,
+        Self::InvalidDestination,
+        Self::IpLiteralNotAllowed,
+        Self::MethodNotAllowed,
+        Self::NoPeerAddress,
+        Self::NotNormalized,
+        Self::PathNotAllowed,
+        Self::PortNotAllowed,
+        Self::ProxyHeader,
+        Self::ProxiedConnection,
+        Self::ProxyBypassed,
+        Self::ResolverOverride,
+        Self::RuleExpired,
+        Self::SchemeNotAllowed,
+        Self::TransferEncodingHeader,
+        Self::UnsupportedVersion,
+        Self::UpgradeHeader,
+        Self::UserInfo,
+    ];
+
     /// The code in audit lines.
     #[must_use]
     pub const fn as_str(self) -> &'static str {

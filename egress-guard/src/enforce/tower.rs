@@ -84,15 +84,15 @@ where
     }
 
     fn call(&mut self, request: Request<B>) -> ResponseFuture<S::Future> {
-        let admitted = self.guard.admit(&Attempt {
+        let attempt = Attempt {
             client: TOWER,
             method: request.method(),
-            destination: Destination::from_uri(request.uri()),
             headers: request.headers(),
             version: request.version(),
             hop: None,
             body_length: request.body().size_hint().exact(),
-        });
+        };
+        let admitted = self.guard.admit(Destination::from_uri(request.uri()), &attempt);
         match admitted {
             Ok(exchange) => {
                 let response = self.inner.call(request);

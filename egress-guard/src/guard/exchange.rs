@@ -1,12 +1,13 @@
 //! An allowed request from its decision to its end.
 
+use std::sync::Arc;
 use std::time::Instant;
 
 use http::Method;
 
 use super::line::{Line, Peer};
 use super::{Attempt, Grant, Guard, Moment};
-use crate::audit::{AuditEvent, AuditRecord};
+use crate::audit::AuditEvent;
 use crate::decision::{Reason, Request};
 use crate::denied::Asked;
 use crate::destination::Destination;
@@ -18,7 +19,7 @@ pub(crate) struct Exchange {
     moment: Moment,
     line: Line,
     method: Method,
-    destination: Destination,
+    destination: Arc<Destination>,
     grant: Grant,
     bytes_sent: Option<u64>,
     started: Instant,
@@ -32,7 +33,7 @@ impl Exchange {
         moment: Moment,
         line: Line,
         attempt: &Attempt<'_>,
-        destination: &Destination,
+        destination: Destination,
         grant: Grant,
     ) -> Self {
         Self {
@@ -40,7 +41,7 @@ impl Exchange {
             moment,
             line,
             method: attempt.method.clone(),
-            destination: destination.clone(),
+            destination: Arc::new(destination),
             grant,
             bytes_sent: attempt.body_length,
             started: Instant::now(),
@@ -50,8 +51,8 @@ impl Exchange {
     }
 
     #[cfg(feature = "reqwest")]
-    pub(crate) fn destination(&self) -> &Destination {
-        &self.destination
+    pub(crate) fn destination(&self) -> Arc<Destination> {
+        Arc::clone(&self.destination)
     }
 
     /// The response's head has arrived.
@@ -71,22 +72,21 @@ impl Exchange {
         let request = Request::new(&self.method, &self.destination);
         let message = format!("egress ended, {}: {}", outcome.as_str(), Asked(&request));
         let micros = self.started.elapsed().as_micros();
-        let record = AuditRecord {
-            action: Some("allowed"),
-            reason: match outcome {
-                Outcome::Denied(reason) => Some(reason.as_str()),
-                _ => None,
-            },
-            outcome: Some(outcome.as_str()),
-            status: self.response,
-            bytes_sent: self.response.and(self.bytes_sent),
-            bytes_received,
-            #[allow(clippy::cast_precision_loss, reason = "exact for 285 years of microseconds")]
-            duration_ms: Some(micros as f64 / 1000.0),
-            ..self.guard.request_record(AuditEvent::Outcome, &self.moment, &self.line, &request, message)
-        };
+        let mut record = self.guard.request_record(AuditEvent::Outcome, &self.moment, &self.line, &request, message);
+        record.action = Some("allowed");
+        if let Outcome::Denied(reason) = outcome {
+            record.reason = Some(reason.as_str());
+        }
+        record.outcome = Some(outcome.as_str());
+        record.status = self.response;
+        record.bytes_sent = self.response.and(self.bytes_sent);
+        record.bytes_received = bytes_received;
+        #[allow(clippy::cast_precision_loss, reason = "exact for 285 years of microseconds")]
+        let duration_ms = micros as f64 / 1000.0;
+        record.duration_ms = Some(duration_ms);
+        self.grant.stamp(&mut record);
         // The request has been sent; there is nothing left to refuse.
-        let _ = self.guard.inner.sink.record(&self.grant.stamp(record));
+        let _ = self.guard.inner.sink.record(&record);
     }
 }
 

@@ -26,12 +26,9 @@ impl Grant {
         Self { rule: denial.rule.map(|rule| rule.id.clone()), baseline_rules: None, would_deny: true }
     }
 
-    pub(super) fn stamp<'a>(&'a self, record: AuditRecord<'a>) -> AuditRecord<'a> {
-        AuditRecord {
-            rule_id: self.rule.as_ref().map(RuleId::as_str),
-            baseline_rule_id: self.baseline_rules.as_deref(),
-            would_deny: self.would_deny.then_some(true),
-            ..record
-        }
+    pub(super) fn stamp<'a>(&'a self, record: &mut AuditRecord<'a>) {
+        record.rule_id = self.rule.as_ref().map(RuleId::as_str);
+        record.baseline_rule_id = self.baseline_rules.as_deref();
+        record.would_deny = self.would_deny.then_some(true);
     }
 }

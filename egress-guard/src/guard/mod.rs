@@ -130,7 +130,11 @@ impl Guard {
     }
 
     /// Decides a whole request and records the decision; what comes back must be told how the request ends.
-    pub(crate) fn admit(&self, attempt: &Attempt<'_>) -> Result<Exchange, Denied> {
+    pub(crate) fn admit(
+        &self,
+        destination: Result<Destination, InvalidDestination>,
+        attempt: &Attempt<'_>,
+    ) -> Result<Exchange, Denied> {
         let moment = self.moment();
         let policy = &moment.policy;
         let id = self.inner.exchanges.fetch_add(1, Ordering::Relaxed) + 1;
@@ -140,16 +144,16 @@ impl Guard {
             let denied = Denied::bare(policy, Reason::ConnectMethod);
             return Err(self.record_unread(&moment, &line, Some(attempt.method), denied));
         }
-        let destination = match &attempt.destination {
+        let destination = match destination {
             Ok(destination) => destination,
             Err(error) => {
-                let denied = Denied::invalid(policy, error);
+                let denied = Denied::invalid(policy, &error);
                 return Err(self.record_unread(&moment, &line, Some(attempt.method), denied));
             }
         };
-        let request = Request::new(attempt.method, destination);
+        let request = Request::new(attempt.method, &destination);
         let mut answer = policy.answer(&request, moment.now);
-        if let (false, Some(reason)) = (answer.is_enforced_denial(), forbidden_in_any_request(attempt, destination)) {
+        if let (false, Some(reason)) = (answer.is_enforced_denial(), forbidden_in_any_request(attempt, &destination)) {
             answer = Answer::Deny(Denial::by(policy.innermost(), reason, None, Mode::Enforce));
         }
         let grant = self.carry_out(&answer, &moment, &line, &request, true)?;
@@ -170,11 +174,10 @@ impl Guard {
                 let grant = Grant::by(rules);
                 if record_allowed {
                     let message = format!("egress allowed by rule `{}`: {}", rules.rule.id, Asked(request));
-                    let record = AuditRecord {
-                        action: Some("allowed"),
-                        ..self.request_record(AuditEvent::Decision, moment, line, request, message)
-                    };
-                    self.record_granted(&grant.stamp(record), moment, request)?;
+                    let mut record = self.request_record(AuditEvent::Decision, moment, line, request, message);
+                    record.action = Some("allowed");
+                    grant.stamp(&mut record);
+                    self.record_granted(&record, moment, request)?;
                 }
                 return Ok(grant);
             }
@@ -187,14 +190,13 @@ impl Guard {
         }
         let grant = Grant::despite(denial);
         let message = format!("report-only, sent all the same: {denied}");
-        let record = AuditRecord {
-            level: "WARN",
-            action: Some("allowed"),
-            reason: Some(denied.reason().as_str()),
-            denied_by: moment.denied_by(&denied),
-            ..self.request_record(AuditEvent::Decision, moment, line, request, message)
-        };
-        self.record_granted(&grant.stamp(record), moment, request)?;
+        let mut record = self.request_record(AuditEvent::Decision, moment, line, request, message);
+        record.level = "WARN";
+        record.action = Some("allowed");
+        record.reason = Some(denied.reason().as_str());
+        record.denied_by = moment.denied_by(&denied);
+        grant.stamp(&mut record);
+        self.record_granted(&record, moment, request)?;
         Ok(grant)
     }
 
@@ -243,25 +245,25 @@ impl Guard {
     ) -> AuditRecord<'a> {
         let peer_ip = line.peer.map(|peer| peer.remote.ip()).or(request.peer);
         let path = request.path.map(|path| shortened(path, PATH_IN_A_LINE));
-        AuditRecord {
-            exchange_id: line.exchange,
-            boundary: Some(moment.policy.boundary(request.host, request.port, peer_ip).as_str()),
-            client: Some(line.client),
-            stage: Some(line.stage.as_str()),
-            method: request.method.map(|method| shortened(method.as_str(), 32)),
-            scheme: request.scheme.map(Scheme::as_str),
-            host: Some(request.host),
-            port: request.port,
-            path,
-            path_truncated: (path.map(str::len) != request.path.map(str::len)).then_some(true),
-            peer_ip,
-            peer_is_proxy: (line.peer.is_some() && moment.policy.via(request.host, request.port).is_some())
-                .then_some(true),
-            peer_port: line.peer.map(|peer| peer.remote.port()),
-            local_port: line.peer.map(|peer| peer.local.port()),
-            hop: line.hop,
-            ..self.record(event_type, moment, message)
-        }
+        // Set one by one: a record is large, and the update syntax copies it.
+        let mut record = self.record(event_type, moment, message);
+        record.exchange_id = line.exchange;
+        record.boundary = Some(moment.policy.boundary(request.host, request.port, peer_ip).as_str());
+        record.client = Some(line.client);
+        record.stage = Some(line.stage.as_str());
+        record.method = request.method.map(|method| shortened(method.as_str(), 32));
+        record.scheme = request.scheme.map(Scheme::as_str);
+        record.host = Some(request.host);
+        record.port = request.port;
+        record.path = path;
+        record.path_truncated = (path.map(str::len) != request.path.map(str::len)).then_some(true);
+        record.peer_ip = peer_ip;
+        let is_proxied = line.peer.is_some() && moment.policy.via(request.host, request.port).is_some();
+        record.peer_is_proxy = is_proxied.then_some(true);
+        record.peer_port = line.peer.map(|peer| peer.remote.port());
+        record.local_port = line.peer.map(|peer| peer.local.port());
+        record.hop = line.hop;
+        record
     }
 
     /// What every line has.
@@ -300,7 +302,6 @@ const PATH_IN_A_LINE: usize = 768;
 pub(crate) struct Attempt<'a> {
     pub(crate) client: &'static str,
     pub(crate) method: &'a Method,
-    pub(crate) destination: Result<Destination, InvalidDestination>,
     pub(crate) headers: &'a HeaderMap,
     pub(crate) version: Version,
     /// 0 for the first request, 1 for the first redirect; absent where the adapter does not follow redirects.

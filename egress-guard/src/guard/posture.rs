@@ -120,10 +120,11 @@ mod tests {
     use std::sync::atomic::AtomicU64;
     use std::time::{Duration, UNIX_EPOCH};
 
+    use http::{HeaderMap, Method, Version};
+
     use super::*;
     use crate::audit::MemorySink;
-    use crate::decision::Request;
-    use crate::guard::{At, Stage, TOWER};
+    use crate::guard::{Attempt, TOWER};
 
     /// One second before midnight, UTC, of 2027-03-31.
     static NOW: AtomicU64 = AtomicU64::new(1_806_451_199);
@@ -137,19 +138,26 @@ mod tests {
         let policy = Policy::builder("orders").report_only_until("2027-03-31").build().unwrap();
         let audit = MemorySink::new();
         let guard = Guard::with_clock(policy, audit.clone(), clock);
-        let host = "api.example.com".parse().unwrap();
-        let judge = || guard.judge(At(TOWER, Stage::Name), &Request::name(&host), None, true).is_ok();
-        assert!(judge());
+        let attempt = Attempt {
+            client: TOWER,
+            method: &Method::GET,
+            headers: &HeaderMap::new(),
+            version: Version::HTTP_11,
+            hop: None,
+            body_length: None,
+        };
+        let admitted = || guard.admit("https://api.example.com/".parse(), &attempt).is_ok();
+        assert!(admitted());
         NOW.fetch_add(1, Ordering::Relaxed);
-        assert!(!judge() && !judge());
+        assert!(!admitted() && !admitted());
         let told = |key: &str| audit.lines().iter().map(|line| line[key].clone()).collect::<Vec<_>>();
-        let modes = ["report-only", "report-only", "enforce", "enforce", "enforce"];
-        assert_eq!(told("mode"), modes);
-        let kinds = ["egress_posture", "egress_decision", "egress_posture", "egress_decision", "egress_decision"];
-        assert_eq!(told("event_type"), kinds);
+        let (posture, decision) = ("egress_posture", "egress_decision");
+        assert_eq!(told("event_type"), [posture, decision, "egress_outcome", posture, decision, decision]);
+        let (report, enforce) = ("report-only", "enforce");
+        assert_eq!(told("mode"), [report, report, report, enforce, enforce, enforce]);
         let message = "egress policy `orders` in force, report-only ended on 2027-03-31: 0 rules, all else denied";
-        assert_eq!(told("message")[2], message);
-        assert_eq!(told("timestamp")[2], "2027-03-31T00:00:00.000Z");
+        assert_eq!(told("message")[3], message);
+        assert_eq!(told("timestamp")[3], "2027-03-31T00:00:00.000Z");
     }
 
     #[test]

@@ -98,6 +98,15 @@ pub(crate) fn network_opens(network: IpNet, ip: IpAddr) -> bool {
         }
 }
 
+/// Whether an allowed network opens every address that another one opens.
+pub(super) fn opens_all_of(network: IpNet, other: IpNet) -> bool {
+    let opens_metadata =
+        other.prefix_len() == other.max_prefix_len() && AddressClass::of(other.addr()) == Class::CloudMetadata;
+    let is_within_a_block = |network: IpNet| all_special_blocks().any(|block| block.contains(&network));
+    network == other
+        || network.contains(&other) && !opens_metadata && (is_within_a_block(network) || !is_within_a_block(other))
+}
+
 /// Every address that a packet to `ip` may end up at: itself, and the IPv4 addresses that it carries.
 pub(crate) fn reachable_through(ip: IpAddr) -> impl Iterator<Item = IpAddr> {
     let ip = ip.to_canonical();
@@ -132,13 +141,14 @@ fn class_v6(ip: Ipv6Addr) -> Class {
 }
 
 fn special_blocks(ip: IpAddr) -> impl Iterator<Item = IpNet> {
+    all_special_blocks().filter(move |block| block.contains(&ip))
+}
+
+fn all_special_blocks() -> impl Iterator<Item = IpNet> {
     let v4 = BLOCKS_V4.iter().map(|(block, class)| (IpNet::V4(*block), *class));
     let v6 = BLOCKS_V6.iter().map(|(block, class)| (IpNet::V6(*block), *class));
     let nat64 = std::iter::once((IpNet::V6(NAT64), Class::Transition));
-    v4.chain(v6)
-        .chain(nat64)
-        .filter(move |(block, class)| *class != Class::Public && block.contains(&ip))
-        .map(|(block, _)| block)
+    v4.chain(v6).chain(nat64).filter(|(_, class)| *class != Class::Public).map(|(block, _)| block)
 }
 
 /// The IPv4 addresses inside an IPv6 address: two for local NAT64, whose operator chooses where they stand.
@@ -240,4 +250,67 @@ const fn v4([a, b, c, d]: [u8; 4], prefix_len: u8) -> Ipv4Net {
 
 const fn v6([a, b, c, d, e, f, g, h]: [u16; 8], prefix_len: u8) -> Ipv6Net {
     Ipv6Net::new_assert(Ipv6Addr::new(a, b, c, d, e, f, g, h), prefix_len)
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    /// The ends of all special-purpose blocks, the metadata services, and what lies beside them.
+    fn telling_addresses() -> Vec<IpAddr> {
+        let ends = all_special_blocks().flat_map(|block| [block.network(), block.broadcast()]);
+        let metadata = METADATA_V4.iter().map(|ip| IpAddr::V4(*ip)).chain(METADATA_V6.iter().map(|ip| IpAddr::V6(*ip)));
+        let beside = |ip: IpAddr| match ip {
+            IpAddr::V4(ip) => {
+                [-1, 0, 1].map(|step| IpAddr::from(Ipv4Addr::from(u32::from(ip).wrapping_add_signed(step))))
+            }
+            IpAddr::V6(ip) => {
+                [-1, 0, 1].map(|step| IpAddr::from(Ipv6Addr::from(u128::from(ip).wrapping_add_signed(step))))
+            }
+        };
+        ends.chain(metadata).flat_map(beside).collect()
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig { cases: 2000, ..ProptestConfig::default() })]
+
+        #[test]
+        fn a_network_that_covers_another_opens_all_its_addresses(
+            inside in prop::sample::select(telling_addresses()), lengths in (0_u8..=128, 0_u8..=128),
+        ) {
+            let around = |length: u8| IpNet::new(inside, length.min(if inside.is_ipv4() { 32 } else { 128 })).unwrap().trunc();
+            let (one, other) = (around(lengths.0), around(lengths.1));
+            if opens_all_of(one, other) {
+                let stray = telling_addresses().into_iter().find(|ip| network_opens(other, *ip) && !network_opens(one, *ip));
+                prop_assert_eq!(stray, None, "{} covers {}", one, other);
+            }
+        }
+    }
+
+    #[test]
+    fn which_networks_cover_which() {
+        let cases = [
+            ("10.0.0.0/8", "10.20.0.0/16", true),
+            ("10.20.0.0/16", "10.0.0.0/8", false),
+            ("10.0.0.0/8", "10.0.0.0/8", true),
+            ("10.0.0.0/7", "10.20.0.0/16", false),
+            ("0.0.0.0/0", "203.0.114.0/24", true),
+            ("0.0.0.0/0", "8.0.0.0/6", true),
+            ("0.0.0.0/0", "127.0.0.1/32", false),
+            ("169.254.0.0/16", "169.254.169.254/32", false),
+            ("169.254.169.254/32", "169.254.169.254/32", true),
+            ("169.254.0.0/16", "169.254.169.0/24", true),
+            ("168.63.0.0/16", "168.63.129.16/32", false),
+            ("168.63.0.0/16", "168.63.129.0/24", true),
+            ("::/0", "2001:4860::/32", true),
+            ("::/0", "fd00::/8", false),
+            ("fc00::/7", "fd00::/8", true),
+            ("::/0", "10.0.0.0/8", false),
+        ];
+        for (one, other, expected) in cases {
+            assert_eq!(opens_all_of(one.parse().unwrap(), other.parse().unwrap()), expected, "{one} covers {other}");
+        }
+    }
 }

@@ -12,9 +12,11 @@ use super::draft::{PolicyDraft, RuleDraft, Text};
 use super::error::PolicyFault;
 use super::layer::{Index, Internal, Layer, Numbers};
 use super::path::{PathSet, PathSetBuilder};
-use super::pattern::HostPattern;
+use super::pattern::{BadPattern, HostPattern};
 use super::rule::{Addresses, CompiledRule, Effect, RuleId};
-use super::value::{IDENTIFIER, is_identifier, parse_method, parse_network, parse_ports, parse_proxy, parse_scheme};
+use super::value::{
+    identifier_for, is_identifier, parse_method, parse_network, parse_ports, parse_proxy, parse_scheme,
+};
 use super::{Boundary, Mode};
 use crate::destination::Destination;
 
@@ -23,9 +25,9 @@ pub(super) fn compile(draft: PolicyDraft, faults: Vec<PolicyFault>) -> Result<La
     let mut compiler = Compiler { faults, ..Compiler::default() };
     let report_only_until = compiler.report_only_until(&draft);
     let proxy = draft.proxy.as_ref().and_then(|url| compiler.proxy(url));
-    let name = compiler.name(draft.name, draft.offset, draft.unread);
+    let name = compiler.name(&draft);
+    compiler.internal(&draft);
     let owner = compiler.prose("owner", draft.owner);
-    compiler.internal(&draft.internal_hosts, &draft.internal_networks);
     // Deny rules first, so that of all rules that match a request the first one decides.
     let drafts = draft.deny.into_iter().map(|draft| (Effect::Deny, draft));
     for (effect, draft) in drafts.chain(draft.allow.into_iter().map(|draft| (Effect::Allow, draft))) {
@@ -34,6 +36,27 @@ pub(super) fn compile(draft: PolicyDraft, faults: Vec<PolicyFault>) -> Result<La
     if compiler.faults.is_empty() {
         let Compiler { rules, index, internal, .. } = compiler;
         Ok(Layer { name, owner, report_only_until, proxy, sha256: None, source: "code".into(), rules, index, internal })
+    } else {
+        Err(compiler.faults)
+    }
+}
+
+/// A layer with one more allow rule.
+pub(crate) fn with_allow_rule(layer: &Layer, draft: RuleDraft) -> Result<Layer, Vec<PolicyFault>> {
+    let addresses =
+        |rule: &CompiledRule| ((rule.addresses.texts.clone(), rule.addresses.boundary), Arc::clone(&rule.addresses));
+    let mut compiler = Compiler {
+        ids: layer.rules.iter().map(|rule| rule.id.clone()).collect(),
+        rules: layer.rules.clone(),
+        index: layer.index.clone(),
+        internal: layer.internal.clone(),
+        internal_networks: layer.internal.networks.keys().collect(),
+        addresses: layer.rules.iter().map(addresses).collect(),
+        ..Compiler::default()
+    };
+    compiler.rule(Effect::Allow, draft);
+    if compiler.faults.is_empty() {
+        Ok(Layer { rules: compiler.rules, index: compiler.index, ..layer.clone() })
     } else {
         Err(compiler.faults)
     }
@@ -49,6 +72,8 @@ struct Compiler {
     index: Index,
     internal: Internal,
     internal_networks: Vec<IpNet>,
+    /// Whether `[internal]` has faults, so that what it lacks is no fault of its own.
+    internal_is_faulty: bool,
     /// Rules with the same `addresses` and `boundary` share one, so that a decision can compare them by pointer.
     addresses: HashMap<(Vec<String>, Option<Boundary>), Arc<Addresses>>,
 }
@@ -57,33 +82,35 @@ impl Compiler {
     fn fault(&mut self, offset: Option<usize>, problem: impl Into<String>, cure: impl Into<String>) {
         let mut problem = problem.into();
         // A policy built in code has no lines; the rule's id is its place.
-        if let (None, Some(rule)) = (offset, &self.rule) {
+        if let (None, Some(rule)) = (offset, &self.rule)
+            && !problem.contains(&format!("`{rule}`"))
+        {
             problem = format!("in rule `{rule}`, {problem}");
         }
         self.faults.push(PolicyFault::new(offset, problem, cure));
     }
 
-    fn name(&mut self, name: Option<Text>, offset: Option<usize>, unread: bool) -> Arc<str> {
-        let Some(name) = name else {
-            if unread {
+    fn name(&mut self, draft: &PolicyDraft) -> Arc<str> {
+        let Some(name) = &draft.name else {
+            if draft.unread {
                 return "".into();
             }
             self.fault(
-                offset,
+                draft.offset,
                 "the policy has no `name`",
                 "write one, as in name = \"orders\"; every audit line carries it",
             );
             return "".into();
         };
         if !is_identifier(&name.text) {
-            self.fault(name.offset, format!("name {:?} is no identifier", name.text), IDENTIFIER);
+            self.fault(name.offset, format!("name {:?} is no identifier", name.text), identifier_for(&name.text));
         }
-        name.text.into()
+        name.text.as_str().into()
     }
 
     /// The day on which report-only ends, if the policy begins so.
     fn report_only_until(&mut self, draft: &PolicyDraft) -> Option<Day> {
-        let mode = draft.mode.as_ref().map_or(Mode::Enforce, |mode| self.mode(mode));
+        let mode = draft.mode.as_ref().map_or(Some(Mode::Enforce), |mode| self.mode(mode))?;
         let until = draft.report_only_until.as_ref();
         match (mode, until) {
             (Mode::Enforce, None) => None,
@@ -121,14 +148,14 @@ impl Compiler {
         }
     }
 
-    fn mode(&mut self, Text { text, offset }: &Text) -> Mode {
+    fn mode(&mut self, Text { text, offset }: &Text) -> Option<Mode> {
         match text.as_str() {
-            "enforce" => Mode::Enforce,
-            "report-only" => Mode::ReportOnly,
+            "enforce" => Some(Mode::Enforce),
+            "report-only" => Some(Mode::ReportOnly),
             other => {
                 let cure = "write \"enforce\" or \"report-only\"";
                 self.fault(*offset, format!("mode {other:?} is unknown"), cure);
-                Mode::Enforce
+                None
             }
         }
     }
@@ -138,24 +165,34 @@ impl Compiler {
         if day.is_none() {
             self.fault(
                 *offset,
-                format!("{text:?} is no day"),
+                format!("{text:?} is no day since 1970"),
                 format!("write year, month and day, as in {key} = 2027-03-31"),
             );
         }
         day
     }
 
-    fn internal(&mut self, hosts: &[Text], networks: &[Text]) {
-        for pattern in self.patterns(Effect::Allow, hosts) {
+    fn internal(&mut self, draft: &PolicyDraft) {
+        let faults = self.faults.len();
+        let patterns = self.parse_each(&draft.internal_hosts, |host| match host {
+            "*" | "**" | "." => Err((
+                format!("host `{host}` would make every host internal"),
+                "list what is yours, as in hosts = [\".corp.example.com\"]".to_owned(),
+            )),
+            host => HostPattern::parse(host, Effect::Allow).map_err(BadPattern::into_parts),
+        });
+        for pattern in patterns {
             self.internal.hosts.update(&pattern, |()| ());
         }
-        self.internal_networks = self.parse_each(networks, parse_network);
+        self.internal_networks = self.parse_each(&draft.internal_networks, parse_network);
         for network in &self.internal_networks {
             self.internal.networks.entry(*network);
         }
+        self.internal_is_faulty = draft.internal_unread || self.faults.len() > faults;
     }
 
     fn rule(&mut self, effect: Effect, draft: RuleDraft) {
+        self.rule = None;
         let id = self.id(effect, &draft);
         self.rule = Some(id.clone());
         self.has_subject(effect, &id, &draft);
@@ -166,8 +203,8 @@ impl Compiler {
         let any_host = draft.any_host || !any.is_empty();
         let patterns = self.patterns(effect, &hosts);
         let networks = self.parse_each(draft.networks.as_deref().unwrap_or_default(), parse_network);
-        let at = (&id, draft.offset, draft.unread);
-        let paths = self.paths(at, draft.paths.as_deref());
+        let at = (&id, &draft);
+        let paths = self.paths(&id, &draft);
         let compiled = CompiledRule {
             effect,
             schemes: self.list(at, "schemes", draft.schemes.as_deref(), parse_scheme),
@@ -201,7 +238,7 @@ impl Compiler {
     fn id(&mut self, effect: Effect, draft: &RuleDraft) -> RuleId {
         let Some(Text { text, offset }) = &draft.id else {
             if draft.unread {
-                return RuleId::new("unread");
+                return RuleId::new("without id");
             }
             let table = table_name(effect);
             self.fault(
@@ -212,7 +249,9 @@ impl Compiler {
             return RuleId::new("without id");
         };
         if !is_identifier(text) {
-            self.fault(*offset, format!("id {text:?} is no identifier"), IDENTIFIER);
+            self.fault(*offset, format!("id {text:?} is no identifier"), identifier_for(text));
+            // It stands in further messages.
+            return RuleId::new(&text.escape_debug().to_string());
         }
         let id = RuleId::new(text);
         if !self.ids.insert(id.clone()) {
@@ -225,6 +264,7 @@ impl Compiler {
     /// A rule must say what it is about, once, and in a way that can match.
     fn has_subject(&mut self, effect: Effect, id: &RuleId, draft: &RuleDraft) {
         let RuleDraft { hosts, networks, any_host, offset, unread, .. } = draft;
+        let any_host_place = draft.place("dangerously_any_host");
         if hosts.is_none() && networks.is_none() && !any_host && !unread {
             self.fault(
                 *offset,
@@ -234,43 +274,44 @@ impl Compiler {
         }
         if *any_host && hosts.is_some() {
             self.fault(
-                *offset,
+                any_host_place,
                 format!("rule `{id}` lists hosts and states dangerously_any_host"),
                 "keep the hosts and remove dangerously_any_host, or the reverse",
             );
         }
         if *any_host && effect == Effect::Deny {
-            self.fault(*offset, format!("deny rule `{id}` states dangerously_any_host"), "write hosts = [\"*\"]");
+            let problem = format!("deny rule `{id}` states dangerously_any_host");
+            self.fault(any_host_place, problem, "write hosts = [\"*\"] instead of it");
         }
         for (key, list) in [("hosts", hosts), ("networks", networks)] {
             if list.as_ref().is_some_and(Vec::is_empty) && !unread {
-                self.empty(*offset, id, key);
+                self.empty(id, draft, key);
             }
         }
     }
 
-    fn empty(&mut self, offset: Option<usize>, id: &RuleId, key: &str) {
+    fn empty(&mut self, id: &RuleId, draft: &RuleDraft, key: &str) {
         self.fault(
-            offset,
+            draft.place(key),
             format!("`{key}` of rule `{id}` is empty, so it can never match"),
             format!("list something, or remove `{key}`"),
         );
     }
 
     fn patterns(&mut self, effect: Effect, hosts: &[Text]) -> Vec<HostPattern> {
-        self.parse_each(hosts, |host| HostPattern::parse(host, effect).map_err(|bad| (bad.problem, bad.cure)))
+        self.parse_each(hosts, |host| HostPattern::parse(host, effect).map_err(BadPattern::into_parts))
     }
 
     fn list<T>(
         &mut self,
-        (id, offset, unread): (&RuleId, Option<usize>, bool),
+        (id, draft): (&RuleId, &RuleDraft),
         key: &str,
         texts: Option<&[Text]>,
         parse: fn(&str) -> Result<T, (String, String)>,
     ) -> Option<Vec<T>> {
         let texts = texts?;
-        if texts.is_empty() && !unread {
-            self.empty(offset, id, key);
+        if texts.is_empty() && !draft.unread {
+            self.empty(id, draft, key);
         }
         Some(self.parse_each(texts, parse))
     }
@@ -287,14 +328,10 @@ impl Compiler {
         parsed
     }
 
-    fn paths(
-        &mut self,
-        (id, offset, unread): (&RuleId, Option<usize>, bool),
-        paths: Option<&[Text]>,
-    ) -> Option<PathSet> {
-        let paths = paths?;
-        if paths.is_empty() && !unread {
-            self.empty(offset, id, "paths");
+    fn paths(&mut self, id: &RuleId, draft: &RuleDraft) -> Option<PathSet> {
+        let paths = draft.paths.as_deref()?;
+        if paths.is_empty() && !draft.unread {
+            self.empty(id, draft, "paths");
         }
         let mut builder = PathSetBuilder::new();
         for path in paths {
@@ -305,8 +342,8 @@ impl Compiler {
         match builder.build() {
             Ok(set) => Some(set),
             Err(error) => {
-                let offset = paths.first().and_then(|path| path.offset);
-                self.fault(offset, format!("the paths of rule `{id}` are too large: {error}"), "split the rule");
+                let problem = format!("the paths of rule `{id}` are too large: {error}");
+                self.fault(draft.place("paths"), problem, "make several rules of it, each with some of the paths");
                 None
             }
         }
@@ -314,15 +351,15 @@ impl Compiler {
 
     fn rule_mode(&mut self, effect: Effect, id: &RuleId, text: Option<&Text>) -> Mode {
         let Some(text) = text else { return Mode::Enforce };
-        let mode = self.mode(text);
         if effect == Effect::Allow {
             self.fault(
                 text.offset,
                 format!("allow rule `{id}` states a mode"),
-                "remove it: to try a policy out, write mode = \"report-only\" and report_only_until at its top",
+                "remove it: to try a policy out, write mode = \"report-only\" and report_only_until = 2027-03-31 at its top",
             );
+            return Mode::Enforce;
         }
-        mode
+        self.mode(text).unwrap_or(Mode::Enforce)
     }
 
     fn prose(&mut self, key: &str, text: Option<Text>) -> Option<Box<str>> {

@@ -4,7 +4,6 @@ use std::fmt;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use jiff::civil::Date;
-use jiff::tz::TimeZone;
 
 /// A day in UTC.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -19,8 +18,9 @@ impl Day {
         // jiff reads further forms, some with a time that would be dropped.
         let is_plain = text.len() == 10 && text.bytes().all(|byte| byte.is_ascii_digit() || byte == b'-');
         let date: Date = text.parse().ok().filter(|_| is_plain)?;
-        let begins = TimeZone::UTC.to_timestamp(date.at(0, 0, 0, 0)).ok()?.as_second();
-        Some(Self { date, begins: UNIX_EPOCH + Duration::from_secs(begins.try_into().ok()?) })
+        // Not by way of a timestamp: jiff's end before 9999-12-31, which people write for "never".
+        let since_1970 = date.duration_since(jiff::civil::date(1970, 1, 1));
+        Some(Self { date, begins: UNIX_EPOCH + Duration::try_from(since_1970).ok()? })
     }
 
     /// Whether `now` is on this day or after it.
@@ -46,6 +46,8 @@ mod tests {
         assert!(day.has_begun(midnight));
         assert!(!day.has_begun(midnight - Duration::from_nanos(1)));
         assert_eq!(day.to_string(), "2027-03-31");
+        let never = Day::parse("9999-12-31").unwrap();
+        assert!(!never.has_begun(midnight));
     }
 
     #[test]

@@ -1,8 +1,9 @@
 //! The policy file, in TOML or JSON: one shape, read by hand so that every fault is found and has its place.
 
 mod node;
+mod syntax;
 
-use node::{Entry, Node, Value};
+use node::{Entry, Node, Parsed, Value};
 
 use super::compile::compile;
 use super::draft::{PolicyDraft, RuleDraft, Text};
@@ -10,32 +11,36 @@ use super::error::{PolicyError, PolicyFault};
 use super::layer::Layer;
 
 pub(super) fn from_toml(text: &str) -> Result<Layer, PolicyError> {
-    layer(text, node::from_toml)
+    layer(text, node::from_toml).map_err(|faults| PolicyError::in_text(text, faults))
 }
 
 pub(super) fn from_json(text: &str) -> Result<Layer, PolicyError> {
-    layer(text, node::from_json)
+    layer(text, node::from_json).map_err(|faults| PolicyError::in_text(text, in_json(faults)))
 }
 
 pub(super) fn draft_from_toml(text: &str) -> Result<PolicyDraft, PolicyError> {
-    draft(text, node::from_toml)
+    draft(text, node::from_toml).map_err(|faults| PolicyError::in_text(text, faults))
 }
 
 pub(super) fn draft_from_json(text: &str) -> Result<PolicyDraft, PolicyError> {
-    draft(text, node::from_json)
+    draft(text, node::from_json).map_err(|faults| PolicyError::in_text(text, in_json(faults)))
 }
 
-type Parse = fn(&str) -> Result<Node, Vec<PolicyFault>>;
-
-fn layer(text: &str, parse: Parse) -> Result<Layer, PolicyError> {
-    let compiled = read(text, parse).and_then(|(draft, faults)| compile(draft, faults));
-    compiled.map_err(|faults| PolicyError::in_text(text, faults))
+/// Cures are written for TOML, and can be pasted into JSON too.
+fn in_json(faults: Vec<PolicyFault>) -> Vec<PolicyFault> {
+    faults.into_iter().map(|fault| fault.with_cure(syntax::in_json)).collect()
 }
 
-fn draft(text: &str, parse: Parse) -> Result<PolicyDraft, PolicyError> {
-    match read(text, parse) {
-        Ok((draft, faults)) if faults.is_empty() => Ok(draft),
-        Ok((_, faults)) | Err(faults) => Err(PolicyError::in_text(text, faults)),
+type Parse = fn(&str) -> Parsed;
+
+fn layer(text: &str, parse: Parse) -> Result<Layer, Vec<PolicyFault>> {
+    read(text, parse).and_then(|(draft, faults)| compile(draft, faults))
+}
+
+fn draft(text: &str, parse: Parse) -> Result<PolicyDraft, Vec<PolicyFault>> {
+    match read(text, parse)? {
+        (draft, faults) if faults.is_empty() => Ok(draft),
+        (_, faults) => Err(faults),
     }
 }
 
@@ -48,13 +53,14 @@ fn read(text: &str, parse: Parse) -> Result<(PolicyDraft, Vec<PolicyFault>), Vec
             "begin with version = 1 and name = \"...\"; a policy with no rules denies every request",
         )]);
     }
-    let mut reader = Reader::default();
-    let draft = reader.policy(&parse(text)?);
+    let (root, faults) = parse(text)?;
+    let mut reader = Reader { faults };
+    let draft = reader.policy(&root);
     Ok((draft, reader.faults))
 }
 
 const POLICY_KEYS: &[&str] =
-    &["version", "name", "owner", "mode", "report_only_until", "proxy", "internal", "allow", "deny"];
+    &["version", "name", "owner", "mode", "report_only_until", "proxy", "internal", "allow", "deny", "$schema"];
 const INTERNAL_KEYS: &[&str] = &["hosts", "networks"];
 const RULE_KEYS: &[&str] = &[
     "id",
@@ -73,7 +79,6 @@ const RULE_KEYS: &[&str] = &[
     "dangerously_any_host",
 ];
 
-#[derive(Default)]
 struct Reader {
     faults: Vec<PolicyFault>,
 }
@@ -86,7 +91,11 @@ impl Reader {
     fn policy(&mut self, root: &Node) -> PolicyDraft {
         let mut draft = PolicyDraft { offset: Some(root.offset), ..PolicyDraft::default() };
         let mut version = None;
-        for Entry { key, key_offset, value } in self.table(root, "the policy") {
+        let Some(entries) = self.table(root, "the policy", "write keys and values, as in name = \"orders\"") else {
+            draft.unread = true;
+            return draft;
+        };
+        for Entry { key, key_offset, value } in entries {
             match key.as_str() {
                 "version" => version = Some(value),
                 "name" => {
@@ -109,6 +118,8 @@ impl Reader {
                 "internal" => self.internal(value, &mut draft),
                 "allow" => draft.allow = self.rules("[[allow]]", value),
                 "deny" => draft.deny = self.rules("[[deny]]", value),
+                // For editors.
+                "$schema" => _ = self.string("$schema", value),
                 unknown => self.unknown_key(unknown, *key_offset, "a policy", POLICY_KEYS),
             }
         }
@@ -123,13 +134,16 @@ impl Reader {
     }
 
     fn internal(&mut self, node: &Node, draft: &mut PolicyDraft) {
-        for Entry { key, key_offset, value } in self.table(node, "[internal]") {
+        let faults = self.faults.len();
+        let cure = "write one table with hosts = [\".corp.example.com\"] or networks = [\"10.0.0.0/8\"]";
+        for Entry { key, key_offset, value } in self.table(node, "[internal]", cure).unwrap_or_default() {
             match key.as_str() {
                 "hosts" => draft.internal_hosts = self.strings("hosts", value).unwrap_or_default(),
                 "networks" => draft.internal_networks = self.strings("networks", value).unwrap_or_default(),
                 unknown => self.unknown_key(unknown, *key_offset, "[internal]", INTERNAL_KEYS),
             }
         }
+        draft.internal_unread = self.faults.len() > faults;
     }
 
     fn rules(&mut self, table: &str, node: &Node) -> Vec<RuleDraft> {
@@ -146,7 +160,10 @@ impl Reader {
     fn rule(&mut self, table: &str, node: &Node) -> RuleDraft {
         let mut rule = RuleDraft { offset: Some(node.offset), ..RuleDraft::default() };
         let faults = self.faults.len();
-        for Entry { key, key_offset, value } in self.table(node, table) {
+        let cure = "write a rule, as in { id = \"payments-api\", hosts = [\"api.example.com\"] }";
+        let what = format!("a rule in {table}");
+        for Entry { key, key_offset, value } in self.table(node, &what, cure).unwrap_or_default() {
+            rule.places.insert(key.clone(), value.offset);
             match key.as_str() {
                 "id" => rule.id = self.string("id", value),
                 "hosts" => rule.hosts = self.strings("hosts", value),
@@ -169,12 +186,12 @@ impl Reader {
         rule
     }
 
-    fn table<'n>(&mut self, node: &'n Node, what: &str) -> &'n [Entry] {
+    fn table<'n>(&mut self, node: &'n Node, what: &str, cure: &str) -> Option<&'n [Entry]> {
         match &node.value {
-            Value::Table(entries) => entries,
+            Value::Table(entries) => Some(entries),
             other => {
-                self.fault(node.offset, format!("{what} is {}, not a table", other.kind()), "write keys and values");
-                &[]
+                self.fault(node.offset, format!("{what} is {}, not a table", other.kind()), cure);
+                None
             }
         }
     }
@@ -251,14 +268,23 @@ impl Reader {
     }
 
     fn unknown_key(&mut self, key: &str, offset: usize, table: &str, known: &[&str]) {
+        let lower = key.to_ascii_lowercase();
         let similar = known
             .iter()
-            .map(|known| (strsim::jaro_winkler(key, known), known))
+            .map(|known| (strsim::jaro_winkler(&lower, known), known))
             .filter(|(similarity, _)| *similarity > 0.8)
             .max_by(|a, b| a.0.total_cmp(&b.0));
-        let cure = match similar {
-            Some((_, known)) => format!("write `{known}`"),
-            None => format!("remove it; the keys are {}", known.join(", ")),
+        let cure = match key {
+            "internal" => "write [internal] as a table of its own".to_owned(),
+            "allow" | "deny" => format!("write [[{key}]] as a table of its own"),
+            // In TOML a key belongs to the last table above it.
+            _ if POLICY_KEYS.contains(&key) => "write it above all tables; it is a key of the policy".to_owned(),
+            _ if INTERNAL_KEYS.contains(&key) => "write it in [internal], [[allow]] or [[deny]]".to_owned(),
+            _ if RULE_KEYS.contains(&key) => "write it in [[allow]] or [[deny]]; it is a key of a rule".to_owned(),
+            _ => match similar {
+                Some((_, known)) => format!("write `{known}`"),
+                None => format!("remove it; the keys are {}", known.join(", ")),
+            },
         };
         self.fault(offset, format!("`{}` is no key of {table}", key.escape_debug()), cure);
     }
@@ -335,8 +361,7 @@ mod tests {
             (
                 "not TOML",
                 "version = 1\nname = p".to_owned(),
-                &["line 2, column 8: this is not TOML: string values must be quoted, expected literal string: \
-                   mend the syntax (https://toml.io)"],
+                &["line 2, column 8: this is not TOML: string values must be quoted: write \"p\""],
             ),
             (
                 "another version",
@@ -389,7 +414,8 @@ mod tests {
             (
                 "an id that would not stay one word in a log",
                 format!("{HEAD}[[allow]]\nid = 'a b'\nhosts = ['x.example']"),
-                &["line 4, column 6: id \"a b\" is no identifier: write 1 to 64 of A-Z, a-z, 0-9, `-`, `_` and `.`"],
+                &["line 4, column 6: id \"a b\" is no identifier: write 1 to 64 of A-Z, a-z, 0-9, `-`, `_` and `.`, \
+                   as in \"a-b\""],
             ),
             (
                 "wildcards that match too much",
@@ -453,15 +479,15 @@ mod tests {
                 "lists that can never match",
                 rule("ports = []\npaths = []"),
                 &[
-                    "line 3, column 1: `paths` of rule `a` is empty, so it can never match: list something, or remove `paths`",
-                    "line 3, column 1: `ports` of rule `a` is empty, so it can never match: list something, or remove `ports`",
+                    "line 6, column 9: `ports` of rule `a` is empty, so it can never match: list something, or remove `ports`",
+                    "line 7, column 9: `paths` of rule `a` is empty, so it can never match: list something, or remove `paths`",
                 ],
             ),
             (
                 "keys that a deny rule has no use for",
                 format!("{HEAD}[[deny]]\nid = 'd'\nhosts = ['x.example']\naddresses = ['public']"),
-                &["line 6, column 14: deny rule `d` states `addresses`: write networks = [...]: \
-                   a deny rule with networks denies every name that resolves into them"],
+                &["line 6, column 14: deny rule `d` states `addresses`: write networks, as in \
+                   networks = [\"10.20.0.0/16\"]; they deny every name that resolves into them"],
             ),
             (
                 "addresses without names",
@@ -472,7 +498,7 @@ mod tests {
             (
                 "hosts and any host",
                 rule("dangerously_any_host = true"),
-                &["line 3, column 1: rule `a` lists hosts and states dangerously_any_host: \
+                &["line 6, column 24: rule `a` lists hosts and states dangerously_any_host: \
                    keep the hosts and remove dangerously_any_host, or the reverse"],
             ),
         ];
@@ -482,10 +508,16 @@ mod tests {
     }
 
     #[test]
+    fn a_policy_may_name_its_schema() {
+        let text = r#"{"$schema": "policy.schema.json", "version": 1, "name": "orders"}"#;
+        assert_eq!(faults(from_json(text)), [""; 0]);
+    }
+
+    #[test]
     fn json_is_taken_strictly() {
         let cases = [
             ("", "the policy is empty"),
-            ("{", "line 1, column 1: this is not JSON: EOF while parsing an object"),
+            ("{", "line 1, column 2: this is not JSON: an object does not end"),
             ("{\"version\":1,\"name\":\"p\",}", "this is not JSON"),
             ("{\"version\":1,/**/\"name\":\"p\"}", "this is not JSON"),
             ("{'version':1}", "this is not JSON"),
@@ -494,6 +526,7 @@ mod tests {
             ("{\"version\":1,\"name\":\"p\",\n \"name\":\"q\"}", "line 2, column 2: the key `name` stands twice"),
             ("{\"version\":1.0,\"name\":\"p\"}", "this version of the policy language is unknown"),
             ("{\"version\":1,\"name\":null}", "line 1, column 21: `name` is null"),
+            ("{\"$schema\":1,\"version\":1,\"name\":\"p\"}", "line 1, column 12: `$schema` is a number, not a string"),
         ];
         for (text, expected) in cases {
             let faults = faults(from_json(text));

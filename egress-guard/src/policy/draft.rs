@@ -10,10 +10,17 @@
 //! # Ok::<(), egress_guard::PolicyError>(())
 //! ```
 
+pub use super::hosts::HostMap;
 pub use super::pattern::HostPattern;
 
-use super::document;
-use super::error::PolicyError;
+use std::collections::HashMap;
+use std::fmt;
+use std::str::FromStr;
+
+use ipnet::IpNet;
+
+use super::error::{PolicyError, PolicyFault};
+use super::{address, document, value};
 
 /// A text and where it stands, as a byte offset; texts given in code have none.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -39,6 +46,8 @@ pub struct RuleDraft {
     pub offset: Option<usize>,
     /// Whether a value could not be read, so that its absence is no fault of its own.
     pub(super) unread: bool,
+    /// Where the value of each key stands.
+    pub(super) places: HashMap<String, usize>,
     pub id: Option<Text>,
     pub hosts: Option<Vec<Text>>,
     /// `dangerously_any_host`.
@@ -56,6 +65,13 @@ pub struct RuleDraft {
     pub owner: Option<Text>,
 }
 
+impl RuleDraft {
+    /// Where the value of a key stands, or else the rule.
+    pub(super) fn place(&self, key: &str) -> Option<usize> {
+        self.places.get(key).copied().or(self.offset)
+    }
+}
+
 /// A whole policy.
 #[derive(Clone, Debug, Default)]
 #[non_exhaustive]
@@ -69,6 +85,8 @@ pub struct PolicyDraft {
     pub mode: Option<Text>,
     pub report_only_until: Option<Text>,
     pub proxy: Option<Text>,
+    /// Whether a list of `[internal]` could not be read.
+    pub(super) internal_unread: bool,
     pub internal_hosts: Vec<Text>,
     pub internal_networks: Vec<Text>,
     pub allow: Vec<RuleDraft>,
@@ -93,5 +111,46 @@ impl PolicyDraft {
     /// As [`from_toml`](Self::from_toml).
     pub fn from_json(text: &str) -> Result<Self, PolicyError> {
         document::draft_from_json(text)
+    }
+}
+
+/// A network of an allow rule, checked.
+///
+/// A network opens less than it contains, see [`covers`](Self::covers).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Network(IpNet);
+
+impl Network {
+    /// Whether it opens every address that another network opens.
+    ///
+    /// Special-purpose addresses are opened only by a network within the same block, and a cloud's metadata service only
+    /// by its own single-address network.
+    ///
+    /// ```
+    /// use egress_guard::draft::Network;
+    ///
+    /// let covers = |one: &str, other: &str| one.parse::<Network>().unwrap().covers(&other.parse().unwrap());
+    /// assert!(covers("10.0.0.0/8", "10.20.0.0/16"));
+    /// assert!(covers("0.0.0.0/0", "203.0.114.0/24"));
+    /// assert!(!covers("0.0.0.0/0", "10.20.0.0/16"));
+    /// assert!(!covers("169.254.0.0/16", "169.254.169.254/32"));
+    /// ```
+    #[must_use]
+    pub fn covers(&self, other: &Self) -> bool {
+        address::opens_all_of(self.0, other.0)
+    }
+}
+
+impl FromStr for Network {
+    type Err = PolicyFault;
+
+    fn from_str(text: &str) -> Result<Self, PolicyFault> {
+        value::parse_network(text).map(Self).map_err(|(problem, cure)| PolicyFault::new(None, problem, cure))
+    }
+}
+
+impl fmt::Display for Network {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(&self.0, f)
     }
 }

@@ -11,7 +11,7 @@ use std::fmt;
 /// assert_eq!(
 ///     error.to_string(),
 ///     "the policy cannot be used, 2 faults\n  \
-///      line 4, column 6: id \"a b\" is no identifier: write 1 to 64 of A-Z, a-z, 0-9, `-`, `_` and `.`\n  \
+///      line 4, column 6: id \"a b\" is no identifier: write 1 to 64 of A-Z, a-z, 0-9, `-`, `_` and `.`, as in \"a-b\"\n  \
 ///      line 5, column 1: `host` is no key of [[allow]]: write `hosts`"
 /// );
 /// ```
@@ -29,13 +29,16 @@ impl PolicyError {
     /// Faults of a text, put in its order and given their places.
     pub(super) fn in_text(text: &str, mut faults: Vec<PolicyFault>) -> Self {
         faults.sort_by_key(|fault| fault.offset);
-        let (mut counted, mut line, mut column) = (0, 1, 1);
+        // A parser can say the same of each bracket that is not closed.
+        faults.dedup();
+        let (mut line, mut column) = (1, 1);
+        // No editor counts a byte order mark.
+        let mut characters = text.char_indices().filter(|place| *place != (0, '\u{feff}')).peekable();
         for fault in &mut faults {
             let Some(offset) = fault.offset else { continue };
-            for character in text.get(counted..offset).unwrap_or_default().chars() {
+            while let Some((_, character)) = characters.next_if(|(at, character)| at + character.len_utf8() <= offset) {
                 (line, column) = if character == '\n' { (line + 1, 1) } else { (line, column + 1) };
             }
-            counted = offset;
             fault.place = Some((line, column));
         }
         Self::new("the policy", faults)
@@ -85,7 +88,11 @@ pub struct PolicyFault {
 
 impl PolicyFault {
     pub(crate) fn new(offset: Option<usize>, problem: impl Into<String>, cure: impl Into<String>) -> Self {
-        Self { offset, place: None, problem: problem.into(), cure: cure.into() }
+        Self { offset, place: None, problem: shortened(problem.into()), cure: shortened(cure.into()) }
+    }
+
+    pub(super) fn with_cure(self, cure: impl FnOnce(&str) -> String) -> Self {
+        Self { cure: shortened(cure(&self.cure)), ..self }
     }
 
     /// The byte in the text at which it stands; absent for a policy built in code, and where it is about no one place.
@@ -126,4 +133,16 @@ impl fmt::Display for PolicyFault {
         }
         write!(f, "{}: {}", self.problem, self.cure)
     }
+}
+
+/// Values can be of any length, and what is said about them must stay readable: the middle is left out.
+fn shortened(text: String) -> String {
+    const END: usize = 200;
+    let length = text.chars().count();
+    if length <= 2 * END {
+        return text;
+    }
+    let start: String = text.chars().take(END).collect();
+    let end: String = text.chars().skip(length - END).collect();
+    format!("{start}\u{2026}{end}")
 }

@@ -15,8 +15,22 @@ use hashbrown::HashMap;
 
 use super::pattern::{HostPattern, Reach};
 
+/// Host patterns with values, found by name in a time that does not depend on how many there are.
+///
+/// ```
+/// use egress_guard::draft::{HostMap, HostPattern};
+///
+/// let mut map = HostMap::<Vec<&str>>::default();
+/// for pattern in ["*.example.com", "api.*.example.com", "api.example.org"] {
+///     map.update(&pattern.parse::<HostPattern>()?, |texts| texts.push(pattern));
+/// }
+/// let mut found: Vec<&str> = Vec::new();
+/// map.visit("api.eu.example.com", |texts| found.extend(texts));
+/// assert_eq!(found, ["*.example.com", "api.*.example.com"]);
+/// # Ok::<(), egress_guard::PolicyFault>(())
+/// ```
 #[derive(Clone, Debug)]
-pub(crate) struct HostMap<V> {
+pub struct HostMap<V> {
     exact: HashMap<Box<str>, V>,
     below: HashMap<Box<str>, V>,
     /// Bit n is set if some key of `below` has n labels; a name of 253 characters has 127 at most.
@@ -32,7 +46,7 @@ impl<V> Default for HostMap<V> {
 
 impl<V: Default> HostMap<V> {
     /// Calls `update` with each value that a pattern stands for, new where there was none.
-    pub(crate) fn update(&mut self, pattern: &HostPattern, mut update: impl FnMut(&mut V)) {
+    pub fn update(&mut self, pattern: &HostPattern, mut update: impl FnMut(&mut V)) {
         let (exact, below) = match pattern.reach {
             Reach::Exact => (true, false),
             Reach::Below => (false, true),
@@ -71,7 +85,7 @@ impl<V> HostMap<V> {
     }
 
     /// Calls `visit` with the value of every pattern that matches a name in normal form.
-    pub(crate) fn visit(&self, name: &str, mut visit: impl FnMut(&V)) {
+    pub fn visit(&self, name: &str, mut visit: impl FnMut(&V)) {
         if let Some(value) = self.exact.get(name) {
             visit(value);
         }
@@ -86,6 +100,14 @@ impl<V> HostMap<V> {
                 visit(value);
             }
         }
+    }
+
+    /// Calls `visit` with the value of every pattern that [covers](HostPattern::covers) another one, and of some that do
+    /// not. A value may be visited twice.
+    pub fn visit_around(&self, pattern: &HostPattern, visit: impl FnMut(&V)) {
+        // No name has a `*`: a pattern that matches it as if it were a character matches any label in its place.
+        let lead = if pattern.reach == Reach::Below { "*." } else { "" };
+        self.visit(&format!("{lead}{}", pattern.labels), visit);
     }
 }
 
@@ -227,6 +249,25 @@ mod tests {
                 let walked: Vec<usize> =
                     (0..patterns.len()).filter(|number| matches(&patterns[*number], &name)).collect();
                 prop_assert_eq!(found, walked, "{} in {:?}", name, patterns);
+            }
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn the_index_finds_every_pattern_that_covers_another(patterns in prop::collection::vec(pattern(), 1..20)) {
+            let patterns: Vec<_> =
+                patterns.iter().map(|text| HostPattern::parse(text, Effect::Allow).unwrap()).collect();
+            let mut index = HostMap::<Vec<usize>>::default();
+            for (number, pattern) in patterns.iter().enumerate() {
+                index.update(pattern, |numbers| numbers.push(number));
+            }
+            for pattern in &patterns {
+                let mut found = Vec::new();
+                index.visit_around(pattern, |numbers| found.extend(numbers));
+                for (number, other) in patterns.iter().enumerate() {
+                    prop_assert!(!other.covers(pattern) || found.contains(&number), "{other} covers {pattern}");
+                }
             }
         }
     }

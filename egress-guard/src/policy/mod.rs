@@ -23,12 +23,25 @@ pub use address::AddressClass;
 pub use error::{PolicyError, PolicyFault};
 pub use rule::{Effect, Rule, RuleId};
 
+pub(crate) use compile::with_allow_rule;
 pub(crate) use layer::{Layer, Subject};
 pub(crate) use path::{is_ambiguous, path_pattern_for};
 pub(crate) use rule::{Addresses, CompiledRule};
 
 use crate::destination::{Destination, Host};
 use draft::{PolicyDraft, Text};
+
+/// The JSON Schema (draft-07) of a policy, for editors.
+///
+/// It takes every policy that is read without a fault, and refuses most others. What no schema can say is only known from
+/// [`Policy::from_toml`] and [`Policy::from_json`].
+///
+/// ```
+/// let schema: serde_json::Value = serde_json::from_str(egress_guard::POLICY_SCHEMA)?;
+/// assert_eq!(schema["title"], "egress-guard policy");
+/// # Ok::<(), serde_json::Error>(())
+/// ```
+pub const POLICY_SCHEMA: &str = include_str!("../../schema/policy.schema.json");
 
 /// Which outbound requests are allowed. Without a rule that allows it, every request is denied.
 ///
@@ -166,8 +179,13 @@ impl Policy {
 
     /// On which side a request lies, as the network's owner sees it: the outermost layer that says what is internal.
     pub(crate) fn boundary(&self, host: &Host, port: Option<u16>, peer: Option<IpAddr>) -> Boundary {
+        self.known_boundary(host, port, peer).unwrap_or(Boundary::External)
+    }
+
+    /// The same, or nothing where the address decides and is not known.
+    pub(crate) fn known_boundary(&self, host: &Host, port: Option<u16>, peer: Option<IpAddr>) -> Option<Boundary> {
         let owner = self.layers().find(|layer| layer.states_what_is_internal());
-        owner.and_then(|layer| layer.boundary(host, peer, self.via(host, port))).unwrap_or(Boundary::External)
+        owner.map_or(Some(Boundary::External), |layer| layer.boundary(host, peer, self.via(host, port)))
     }
 
     /// The proxy that the outermost layer with one states.
@@ -212,13 +230,18 @@ impl Mode {
 
 /// Whether a destination is the policy owner's own.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub(crate) enum Boundary {
+#[allow(clippy::exhaustive_enums, reason = "a boundary has two sides")]
+pub enum Boundary {
+    /// `[internal]` lists the host, or a network around the address.
     Internal,
+    /// It does not.
     External,
 }
 
 impl Boundary {
-    pub(crate) const fn as_str(self) -> &'static str {
+    /// The code in policies and audit lines.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
         match self {
             Self::Internal => "internal",
             Self::External => "external",

@@ -41,6 +41,11 @@ impl<V> NetworkMap<V> {
         self.values.is_empty()
     }
 
+    /// Every network, in no order.
+    pub(crate) fn keys(&self) -> impl Iterator<Item = IpNet> {
+        self.values.keys().copied()
+    }
+
     /// Every network around an address. IPv4-mapped addresses are looked up as the IPv4 address they are dialled as.
     pub(crate) fn around(&self, ip: IpAddr) -> impl Iterator<Item = (IpNet, &V)> {
         let ip = ip.to_canonical();

@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use globset::{GlobBuilder, GlobSet, GlobSetBuilder};
+use globset::{ErrorKind, GlobBuilder, GlobSet, GlobSetBuilder};
 
 /// The path patterns of one rule.
 #[derive(Clone, Debug)]
@@ -28,26 +28,44 @@ impl PathSetBuilder {
     pub(super) fn add(&mut self, pattern: &str) -> Result<(), (String, String)> {
         let shown = pattern.escape_debug();
         if !pattern.starts_with('/') {
-            return Err((format!("path `{shown}` does not begin with `/`"), format!("write \"/{shown}\"")));
+            let cure = match pattern {
+                "*" | "**" => "remove `paths`: without it every path is meant".to_owned(),
+                url if url.contains("://") => "write the path alone, as in \"/v1/**\"".to_owned(),
+                path => format!("write \"/{}\"", percent_encode(path)),
+            };
+            return Err((format!("path `{shown}` does not begin with `/`"), cure));
         }
         // Every path is sent percent-encoded, so a pattern that is not could never match.
         let encoded = percent_encode(pattern);
         if encoded != pattern {
             return Err((format!("path `{shown}` is not percent-encoded"), format!("write \"{encoded}\"")));
         }
+        let escaped = escape_percent_signs(pattern);
+        if escaped != pattern {
+            return Err((format!("path `{shown}` has a `%` that is no escape"), format!("write \"{escaped}\"")));
+        }
         if is_ambiguous(pattern) || pattern.split('/').any(|segment| segment == "." || segment == "..") {
+            let as_in = resolved(pattern).map(|path| format!(", as in \"{path}\"")).unwrap_or_default();
             return Err((
-                format!("path `{shown}` can never match: dot segments, `//`, `;`, `\\`, %2e, %2f and %5c are denied"),
-                "write the path as the server resolves it".to_owned(),
+                format!(
+                    "path `{shown}` can never match: dot segments, `//`, `;`, `\\` and escapes of these are denied"
+                ),
+                format!("write the path as the server resolves it{as_in}"),
             ));
         }
         if let Some(fault) = misunderstood(pattern) {
             return Err(fault);
         }
-        let glob = GlobBuilder::new(&comparable_pattern(pattern))
-            .literal_separator(true)
-            .build()
-            .map_err(|error| (format!("path `{shown}` is no valid pattern"), error.kind().to_string()))?;
+        let glob = GlobBuilder::new(&comparable_pattern(pattern)).literal_separator(true).build().map_err(|error| {
+            let cure = match error.kind() {
+                ErrorKind::UnclosedClass => "close the class with `]`, or write `[[]` for the character itself",
+                ErrorKind::UnclosedAlternates => "close the group with `}`, or write `[{]` for the character itself",
+                ErrorKind::UnopenedAlternates => "open the group with `{`, or write `[}]` for the character itself",
+                ErrorKind::InvalidRange(..) => "write the range from the lower to the higher character, as in [a-z]",
+                _ => "write a shorter pattern, as in \"/v1/**\"",
+            };
+            (format!("path `{shown}` is no valid pattern"), cure.to_owned())
+        })?;
         self.0.add(glob);
         Ok(())
     }
@@ -107,11 +125,42 @@ fn has_separator_in_doubt(path: &str) -> bool {
 fn has_ambiguous_escape(path: &str) -> bool {
     path.split('%').skip(1).any(|rest| {
         let code = rest.get(..2).unwrap_or_default();
-        let is_escape = |text: &str| text.len() == 2 && text.bytes().all(|byte| byte.is_ascii_hexdigit());
-        let becomes_an_escape = code == "25" && rest.get(2..4).is_some_and(is_escape);
+        let becomes_an_escape = code == "25" && rest.get(2..4).is_some_and(is_hexadecimal);
         let is_separator = ["2f", "5c", "2e", "00"].iter().any(|separator| code.eq_ignore_ascii_case(separator));
-        !is_escape(code) || becomes_an_escape || is_separator
+        !is_hexadecimal(code) || becomes_an_escape || is_separator
     })
+}
+
+/// Whether a text can stand behind the `%` of an escape.
+fn is_hexadecimal(text: &str) -> bool {
+    text.len() == 2 && text.bytes().all(|byte| byte.is_ascii_hexdigit())
+}
+
+/// An ambiguous path as many servers resolve it, if that is not ambiguous any more.
+fn resolved(path: &str) -> Option<String> {
+    let path = path.replace("%2e", ".").replace("%2E", ".").replace("%2f", "/").replace("%2F", "/");
+    let path = path.replace('\\', "/").replace("%5c", "/").replace("%5C", "/");
+    let mut segments = Vec::new();
+    for segment in path.split('/') {
+        match segment.split(';').next().unwrap_or_default() {
+            "" | "." => {}
+            ".." => drop(segments.pop()),
+            segment => segments.push(segment),
+        }
+    }
+    let end = if path.ends_with('/') && !segments.is_empty() { "/" } else { "" };
+    Some(format!("/{}{end}", segments.join("/"))).filter(|resolved| !is_ambiguous(resolved))
+}
+
+/// The path with `%25` for every `%` that begins no escape.
+fn escape_percent_signs(path: &str) -> String {
+    let mut pieces = path.split('%');
+    let mut out = pieces.next().unwrap_or_default().to_owned();
+    for piece in pieces {
+        out.push_str(if piece.get(..2).is_some_and(is_hexadecimal) { "%" } else { "%25" });
+        out.push_str(piece);
+    }
+    out
 }
 
 /// The path with what servers take for equal made equal: the characters that may stand in a path as they are (RFC

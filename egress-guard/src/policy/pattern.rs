@@ -1,6 +1,9 @@
 //! Host patterns: which names a rule is about.
 
 use std::fmt;
+use std::net::{IpAddr, Ipv6Addr};
+
+use ipnet::IpNet;
 
 use super::error::PolicyFault;
 use super::rule::Effect;
@@ -43,7 +46,7 @@ pub(super) struct BadPattern {
 impl HostPattern {
     /// Reads a pattern. In a deny rule a wildcard may match as much as it likes.
     pub(super) fn parse(text: &str, effect: Effect) -> Result<Self, BadPattern> {
-        refuse_what_is_no_host(text)?;
+        refuse_what_is_no_host(text, effect)?;
         let lower = text.to_ascii_lowercase();
         let name = lower.strip_suffix('.').unwrap_or(&lower);
         let (reach, labels) = if let Some(rest) = name.strip_prefix("*.") {
@@ -60,10 +63,9 @@ impl HostPattern {
                 refuse_what_matches_strangers(text, labels)?;
             }
         } else if let Ok(Host::Ip(ip)) = labels.parse() {
-            let length = if ip.is_ipv4() { 32 } else { 128 };
             return Err(BadPattern::new(
                 format!("host `{text}` is the IP address {ip}"),
-                format!("move it to networks = [\"{ip}/{length}\"]"),
+                format!("move it to networks = [\"{}\"]", network_of(ip)),
             ));
         }
         Ok(Self { reach, labels: labels.into() })
@@ -79,6 +81,24 @@ impl HostPattern {
     #[must_use]
     pub fn labels(&self) -> &str {
         &self.labels
+    }
+
+    /// Whether what it matches only means something on one machine or in one network, as `*.internal` does.
+    #[must_use]
+    pub fn is_local(&self) -> bool {
+        match self.reach {
+            Reach::Exact => is_local(&self.labels),
+            Reach::Below | Reach::ApexAndBelow => is_local(&format!("*.{}", self.labels)),
+        }
+    }
+
+    /// Whether a rule with `dangerously_any_host` means every name that the pattern matches: none that only means
+    /// something locally.
+    #[must_use]
+    pub fn is_within_any_host(&self) -> bool {
+        let local_apex = self.reach == Reach::ApexAndBelow && is_local(&self.labels);
+        let tencent = Self { reach: Reach::Exact, labels: TENCENT.into() };
+        !self.is_local() && !local_apex && !self.covers(&tencent)
     }
 
     /// Whether it matches every name that another pattern matches.
@@ -125,6 +145,10 @@ impl std::str::FromStr for HostPattern {
 }
 
 impl BadPattern {
+    pub(super) fn into_parts(self) -> (String, String) {
+        (self.problem, self.cure)
+    }
+
     fn new(problem: impl Into<String>, cure: impl Into<String>) -> Self {
         Self { problem: problem.into(), cure: cure.into() }
     }
@@ -141,7 +165,12 @@ impl fmt::Display for HostPattern {
     }
 }
 
-fn refuse_what_is_no_host(text: &str) -> Result<(), BadPattern> {
+/// The network of one address, as it is written in a policy.
+fn network_of(ip: IpAddr) -> IpNet {
+    ip.to_canonical().into()
+}
+
+fn refuse_what_is_no_host(text: &str, effect: Effect) -> Result<(), BadPattern> {
     let shown = text.escape_debug();
     if text.trim().is_empty() {
         return Err(BadPattern::new("a host is empty", "write a name, as in \"api.example.com\""));
@@ -158,35 +187,42 @@ fn refuse_what_is_no_host(text: &str) -> Result<(), BadPattern> {
             format!("write the host alone, \"{}\"; scheme, port and path have keys of their own", host.escape_debug()),
         ));
     }
-    if text.parse::<ipnet::IpNet>().is_ok() {
+    if text.parse::<IpNet>().is_ok() {
         return Err(BadPattern::new(
             format!("host `{text}` is a network"),
             format!("move it to networks = [\"{text}\"]"),
         ));
     }
     if text == "*" || text == "**" || text == "." {
-        return Err(BadPattern::new(
-            format!("host `{text}` matches every host"),
-            "list the hosts, as in \"*.example.com\", or state dangerously_any_host = true instead of hosts",
-        ));
+        let cure = if effect == Effect::Deny && text != "*" {
+            "write \"*\", which means every host in a deny rule"
+        } else {
+            "list the hosts, as in \"*.example.com\", or state dangerously_any_host = true instead of hosts"
+        };
+        return Err(BadPattern::new(format!("host `{text}` matches every host"), cure));
     }
-    if let Ok(ip) = text.trim_matches(['[', ']']).parse::<std::net::Ipv6Addr>() {
+    if let Ok(ip) = text.trim_matches(['[', ']']).parse::<Ipv6Addr>() {
         return Err(BadPattern::new(
             format!("host `{text}` is an IP address"),
-            format!("move it to networks = [\"{ip}/128\"]"),
-        ));
-    }
-    if let Some((host, port)) = text.rsplit_once(':') {
-        return Err(BadPattern::new(
-            format!("host `{shown}` carries a port"),
-            format!("write hosts = [\"{}\"] and ports = [{}]", host.escape_debug(), port.escape_debug()),
+            format!("move it to networks = [\"{}\"]", network_of(ip.into())),
         ));
     }
     if let Some((host, _)) = text.split_once('/') {
+        if host.parse::<IpAddr>().is_ok() {
+            let cure = "move it to networks, with a prefix length, as in networks = [\"10.20.0.0/16\"]";
+            return Err(BadPattern::new(format!("host `{shown}` looks like a network"), cure));
+        }
         return Err(BadPattern::new(
             format!("host `{shown}` carries a path or a prefix length"),
             format!("write \"{}\" here; paths and networks have keys of their own", host.escape_debug()),
         ));
+    }
+    if let Some((host, port)) = text.rsplit_once(':') {
+        let cure = match port.parse::<u16>() {
+            Ok(port) => format!("write hosts = [\"{}\"] and ports = [{port}]", host.escape_debug()),
+            Err(_) => format!("write \"{}\" here; ports have a key of their own", host.escape_debug()),
+        };
+        return Err(BadPattern::new(format!("host `{shown}` carries a port"), cure));
     }
     if !text.is_ascii() {
         let cure = match url::Host::parse(text) {
@@ -205,8 +241,9 @@ fn refuse_bad_labels(text: &str, labels: &str) -> Result<(), BadPattern> {
         } else if label.len() > 63 {
             "has a label of more than 63 characters".to_owned()
         } else if label.contains("**") {
-            let cure = format!("write \"{}\"; a leading `*.` reaches any depth", text.replace("**", "*"));
-            return Err(BadPattern::new(format!("host `{text}` has `**`"), cure));
+            let (shown, single) = (text.escape_debug(), text.replace("**", "*"));
+            let cure = format!("write \"{}\"; a leading `*.` reaches any depth", single.escape_debug());
+            return Err(BadPattern::new(format!("host `{shown}` has `**`"), cure));
         } else if label.matches('*').count() > 1 {
             "has a label with more than one `*`".to_owned()
         } else if let Some(bad) = label.chars().find(|c| !matches!(c, 'a'..='z' | '0'..='9' | '-' | '_' | '*')) {
@@ -325,6 +362,28 @@ mod tests {
             let bad = HostPattern::parse(text, Effect::Allow).expect_err(text);
             assert!(bad.cure.contains(cure), "{text}: {bad:?}");
             assert!(!format!("{bad:?}").contains("password"), "{bad:?}");
+        }
+    }
+
+    #[test]
+    fn which_patterns_mean_something_locally() {
+        let cases = [
+            ("api.example.com", false, true),
+            ("*.example.com", false, true),
+            ("*.internal", true, false),
+            (".ec2.internal", true, false),
+            ("db.corp.local", true, false),
+            ("localhost", true, false),
+            ("*.home.arpa", true, false),
+            ("*.test", false, true),
+            (".test", false, false),
+            ("metadata.tencentyun.com", true, false),
+            ("*.tencentyun.com", false, false),
+            ("meta*.tencentyun.com", false, false),
+        ];
+        for (text, local, within_any_host) in cases {
+            let pattern = HostPattern::parse(text, Effect::Allow).unwrap();
+            assert_eq!((pattern.is_local(), pattern.is_within_any_host()), (local, within_any_host), "{text}");
         }
     }
 

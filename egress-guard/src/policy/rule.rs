@@ -196,7 +196,7 @@ pub(crate) struct CompiledRule {
 }
 
 /// What a rule does with what it matches.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[allow(clippy::exhaustive_enums, reason = "a rule allows or denies")]
 pub enum Effect {
     /// It stands in `[[allow]]`.

@@ -18,6 +18,7 @@ use super::options::TooManyRedirects;
 use super::redirect::Trail;
 use super::renewed::{Made, Renewed};
 use super::request::RequestBuilder;
+use crate::denied::Denied;
 use crate::destination::Destination;
 use crate::guard::{Attempt, Exchange, Guard, Outcome, REQWEST};
 
@@ -132,9 +133,9 @@ impl Service<Request> for Client {
 
 impl Inner {
     async fn send(&self, request: Request, hop: u32) -> Result<(Response, Exchange, Arc<Made>), ClientError> {
-        let mut exchange = self.guard.admit(&attempt(&request, Some(hop)))?;
+        let mut exchange = admit(&self.guard, &request, Some(hop))?;
         let made = self.http.under_policy_of(&self.guard)?;
-        match sending(exchange.destination().clone(), async { made.http.execute(request).await }).await {
+        match sending(exchange.destination(), async { made.http.execute(request).await }).await {
             Ok(response) => {
                 exchange.responded(response.status(), peer_of(response.extensions()));
                 Ok((response, exchange, made))
@@ -147,17 +148,17 @@ impl Inner {
     }
 }
 
-/// A request as the guard wants it; `hop` where redirects are followed by the caller.
-pub(super) fn attempt(request: &Request, hop: Option<u32>) -> Attempt<'_> {
-    Attempt {
+/// Decides a request of reqwest; `hop` where redirects are followed by the caller.
+pub(super) fn admit(guard: &Guard, request: &Request, hop: Option<u32>) -> Result<Exchange, Denied> {
+    let attempt = Attempt {
         client: REQWEST,
         method: request.method(),
-        destination: Destination::from_url(request.url()),
         headers: request.headers(),
         version: request.version(),
         hop,
         body_length: request.body().map_or(Some(0), |body| body.as_bytes().map(|bytes| bytes.len() as u64)),
-    }
+    };
+    guard.admit(Destination::from_url(request.url()), &attempt)
 }
 
 /// The response with a body that records the outcome.

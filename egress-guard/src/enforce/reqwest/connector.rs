@@ -29,23 +29,23 @@ tokio::task_local! {
 
     /// Where the request goes that the full client is sending. A connection is begun while its request is polled, and
     /// is only ever used for requests to the same scheme, host and port.
-    static SENDING: Destination;
+    static SENDING: Arc<Destination>;
 }
 
 /// Sends a request so that a connection begun for it knows where it is meant to go.
-pub(super) async fn sending<F: Future>(destination: Destination, send: F) -> F::Output {
+pub(super) async fn sending<F: Future>(destination: Arc<Destination>, send: F) -> F::Output {
     SENDING.scope(destination, send).await
 }
 
 /// What is known, and what is learnt, while a connection is made.
 #[derive(Clone, Debug)]
 pub(super) struct Connecting {
-    meant: Option<Destination>,
+    meant: Option<Arc<Destination>>,
     looked_up: Arc<OnceLock<Host>>,
 }
 
 impl Connecting {
-    fn to(meant: Option<Destination>) -> Self {
+    fn to(meant: Option<Arc<Destination>>) -> Self {
         Self { meant, looked_up: Arc::default() }
     }
 
@@ -61,7 +61,7 @@ impl Connecting {
 
     /// What is known of the request when a name is looked up: the destination's, or that of the proxy on the way to it.
     pub(super) fn request<'a>(&self, host: &'a Host, proxy: Option<&Destination>) -> Request<'a> {
-        match proxy.or(self.meant.as_ref()) {
+        match proxy.or(self.meant.as_deref()) {
             Some(meant) if meant.host() == host => Request::connection(meant.scheme(), host, meant.port()),
             _ => Request::name(host),
         }
@@ -110,8 +110,8 @@ where
 
     fn call(&mut self, request: R) -> Self::Future {
         // Another client's request may be on its way in the same task, so what the request says of itself comes first.
-        let meant = announced(&request).or_else(|| SENDING.try_with(Clone::clone).ok());
-        if let Err(denied) = refuse_early(&self.guard, meant.as_ref()) {
+        let meant = announced(&request).map(Arc::new).or_else(|| SENDING.try_with(Clone::clone).ok());
+        if let Err(denied) = refuse_early(&self.guard, meant.as_deref()) {
             return Box::pin(async { Err(denied.into()) });
         }
         let connecting = Connecting::to(meant);
@@ -119,7 +119,7 @@ where
         let guard = self.guard.clone();
         Box::pin(async move {
             let connection = CONNECTING.scope(connecting.clone(), connection).await?;
-            let (meant, looked_up) = (connecting.meant.as_ref(), connecting.looked_up.get());
+            let (meant, looked_up) = (connecting.meant.as_deref(), connecting.looked_up.get());
             match guard.in_force().proxy() {
                 None => check(&guard, &connection, meant.map(Destination::host), looked_up)?,
                 Some(proxy) => check_proxy(&guard, &connection, meant, looked_up, proxy)?,

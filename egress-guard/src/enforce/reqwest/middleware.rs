@@ -6,7 +6,7 @@ use async_trait::async_trait;
 use http::Extensions;
 
 use super::super::peer_of;
-use super::client::{attempt, audited};
+use super::client::{admit, audited};
 use super::error::ClientError;
 use crate::denied::{Denied, denied};
 use crate::guard::{Guard, Outcome};
@@ -41,7 +41,7 @@ pub struct GuardMiddleware {
 #[async_trait]
 impl Middleware for GuardMiddleware {
     async fn handle(&self, request: Request, extensions: &mut Extensions, next: Next<'_>) -> Result<Response, Error> {
-        let mut exchange = self.guard.admit(&attempt(&request, None)).map_err(as_middleware_error)?;
+        let mut exchange = admit(&self.guard, &request, None).map_err(as_middleware_error)?;
         match next.run(request, extensions).await {
             Ok(response) => {
                 exchange.responded(response.status(), peer_of(response.extensions()));

@@ -16,7 +16,7 @@ impl Compiler {
             self.fault(
                 offset,
                 format!("deny rule `{id}` states `addresses`"),
-                "write networks = [...]: a deny rule with networks denies every name that resolves into them",
+                "write networks, as in networks = [\"10.20.0.0/16\"]; they deny every name that resolves into them",
             );
         }
         if texts.is_some() && draft.hosts.is_none() && !draft.any_host {
@@ -27,7 +27,7 @@ impl Compiler {
             );
         }
         if texts.is_some_and(<[Text]>::is_empty) && !draft.unread {
-            self.empty(offset, id, "addresses");
+            self.empty(id, draft, "addresses");
         }
         let public = [Text::from("public".to_owned())];
         let stated = texts.unwrap_or(&public);
@@ -36,13 +36,11 @@ impl Compiler {
         written.dedup();
         // A boundary, too, says which connections the rule may use.
         let key = (written, self.boundary(draft.boundary.as_ref()));
-        if let Some(known) = self.addresses.get(&key) {
-            return Arc::clone(known);
-        }
+        // Even where they are known: each rule's faults have a place of their own.
+        let parsed = self.parse_addresses(stated);
         let (texts, boundary) = (key.0.clone(), key.1);
-        let addresses = Arc::new(Addresses { texts, boundary, ..self.parse_addresses(stated) });
-        self.addresses.insert(key, Arc::clone(&addresses));
-        addresses
+        let shared = self.addresses.entry(key).or_insert_with(|| Arc::new(Addresses { texts, boundary, ..parsed }));
+        Arc::clone(shared)
     }
 
     fn parse_addresses(&mut self, texts: &[Text]) -> Addresses {
@@ -51,11 +49,15 @@ impl Compiler {
             match text.as_str() {
                 "public" => addresses.public = true,
                 "private" => addresses.private = true,
-                "internal" if self.internal_networks.is_empty() => self.fault(
-                    *offset,
-                    "addresses = [\"internal\"] opens nothing: [internal] lists no networks",
-                    "list them, as in [internal] networks = [\"10.0.0.0/8\"]",
-                ),
+                "internal" if self.internal_networks.is_empty() => {
+                    if !self.internal_is_faulty {
+                        self.fault(
+                            *offset,
+                            "addresses = [\"internal\"] opens nothing: [internal] lists no networks",
+                            "list them, as in [internal] networks = [\"10.0.0.0/8\"]",
+                        );
+                    }
+                }
                 "internal" => {
                     for network in &self.internal_networks {
                         addresses.networks.entry(*network);
@@ -85,11 +87,13 @@ impl Compiler {
         let Text { text, offset } = text?;
         match text.as_str() {
             "internal" if self.internal.is_empty() => {
-                self.fault(
-                    *offset,
-                    "boundary \"internal\" can never match: [internal] lists nothing",
-                    "list what is yours, as in [internal] hosts = [\".corp.example.com\"]",
-                );
+                if !self.internal_is_faulty {
+                    self.fault(
+                        *offset,
+                        "boundary \"internal\" can never match: [internal] lists nothing",
+                        "list what is yours, as in [internal] hosts = [\".corp.example.com\"]",
+                    );
+                }
                 None
             }
             "internal" => Some(Boundary::Internal),

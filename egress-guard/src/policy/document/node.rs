@@ -2,10 +2,12 @@
 
 use std::collections::HashSet;
 
+use jsonc_parser::errors::ParseErrorKind;
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
 use super::super::error::PolicyFault;
+use super::syntax;
 
 pub(super) struct Node {
     pub(super) offset: usize,
@@ -31,6 +33,12 @@ pub(super) enum Value {
     Other(&'static str),
 }
 
+const FRACTION: &str = "a number with a fraction or an exponent";
+
+fn integer(number: Option<i64>) -> Value {
+    number.map_or(Value::Other("a number that is too large"), |number| Value::Integer(number.to_string()))
+}
+
 impl Value {
     pub(super) fn kind(&self) -> &'static str {
         match self {
@@ -45,16 +53,15 @@ impl Value {
     }
 }
 
-pub(super) fn from_toml(text: &str) -> Result<Node, Vec<PolicyFault>> {
+/// A tree, and what is wrong in the text without keeping it from being read.
+pub(super) type Parsed = Result<(Node, Vec<PolicyFault>), Vec<PolicyFault>>;
+
+pub(super) fn from_toml(text: &str) -> Parsed {
     let (table, errors) = DeTable::parse_recoverable(text);
     if errors.is_empty() {
-        return Ok(toml_table(table.span().start, table.get_ref()));
+        return Ok((toml_table(table.span().start, table.get_ref()), Vec::new()));
     }
-    let fault = |error: &toml::de::Error| {
-        let offset = error.span().map(|span| span.start);
-        PolicyFault::new(offset, format!("this is not TOML: {}", error.message()), "mend the syntax (https://toml.io)")
-    };
-    Err(errors.iter().map(fault).collect())
+    Err(syntax::toml_faults(text, &errors))
 }
 
 fn toml_table(offset: usize, table: &DeTable<'_>) -> Node {
@@ -72,38 +79,39 @@ fn toml_value(value: &Spanned<DeValue<'_>>) -> Node {
         DeValue::Table(table) => return toml_table(offset, table),
         DeValue::Array(items) => Value::Array(items.iter().map(toml_value).collect()),
         DeValue::String(text) => Value::String(text.to_string()),
-        DeValue::Integer(number) => match i64::from_str_radix(number.as_str(), number.radix()) {
-            Ok(number) => Value::Integer(number.to_string()),
-            Err(_) => Value::Other("a number that is too large"),
-        },
+        DeValue::Integer(number) => integer(i64::from_str_radix(number.as_str(), number.radix()).ok()),
         DeValue::Boolean(value) => Value::Boolean(*value),
-        DeValue::Float(_) => Value::Other("a fraction"),
+        DeValue::Float(_) => Value::Other(FRACTION),
         DeValue::Datetime(date) if date.time.is_none() && date.offset.is_none() => Value::Date(date.to_string()),
         DeValue::Datetime(_) => Value::Other("a time"),
     };
     Node { offset, value }
 }
 
-pub(super) fn from_json(text: &str) -> Result<Node, Vec<PolicyFault>> {
-    let syntax =
-        |place, problem: String| vec![PolicyFault::new(place, problem, "mend the syntax (https://www.json.org)")];
+pub(super) fn from_json(text: &str) -> Parsed {
     // serde_json is the judge of what is JSON; the tree is read by a parser that keeps places but is more lenient.
     if let Err(error) = serde_json::from_str::<serde::de::IgnoredAny>(text) {
-        let line_start: usize = text.split_inclusive('\n').take(error.line().saturating_sub(1)).map(str::len).sum();
-        let offset = line_start + error.column().saturating_sub(1);
-        let error = error.to_string();
-        let what = error.split(" at line ").next().unwrap_or_default();
-        return Err(syntax(Some(offset), format!("this is not JSON: {what}")));
+        return Err(vec![syntax::json_fault(text, &error)]);
     }
+    let unread = |offset, problem: &str, cure| Err(vec![PolicyFault::new(Some(offset), problem, cure)]);
     let parsed = jsonc_parser::parse_to_ast(text, &Default::default(), &Default::default());
     match parsed.map(|parsed| parsed.value) {
         Ok(Some(value)) => {
             let mut faults = Vec::new();
             let node = json_value(&value, &mut faults);
-            if faults.is_empty() { Ok(node) } else { Err(faults) }
+            Ok((node, faults))
         }
-        Ok(None) => Err(syntax(None, "this is not JSON: there is no value".to_owned())),
-        Err(error) => Err(syntax(None, format!("this is not JSON: {error}"))),
+        Ok(None) => unread(0, "this is not JSON: there is no value", "begin with `{`"),
+        Err(error) => {
+            let (problem, cure) = match error.kind() {
+                ParseErrorKind::NestingDepthExceeded => (syntax::NESTED, syntax::NEST_LESS),
+                ParseErrorKind::String(_) => {
+                    ("a string has an escape that is no character", "write the character itself in its place")
+                }
+                _ => ("this cannot be read as JSON", "mend the syntax (https://www.json.org)"),
+            };
+            unread(error.range().start, problem, cure)
+        }
     }
 }
 
@@ -129,10 +137,8 @@ fn json_value(value: &jsonc_parser::ast::Value<'_>, faults: &mut Vec<PolicyFault
         }
         Json::Array(array) => Value::Array(array.elements.iter().map(|item| json_value(item, faults)).collect()),
         Json::StringLit(string) => Value::String(string.value.to_string()),
-        Json::NumberLit(number) if number.value.bytes().all(|byte| byte.is_ascii_digit()) => {
-            Value::Integer(number.value.to_owned())
-        }
-        Json::NumberLit(_) => Value::Other("not a whole number"),
+        Json::NumberLit(number) if number.value.contains(['.', 'e', 'E']) => Value::Other(FRACTION),
+        Json::NumberLit(number) => integer(number.value.parse().ok()),
         Json::BooleanLit(boolean) => Value::Boolean(boolean.value),
         Json::NullKeyword(_) => Value::Other("null"),
     };

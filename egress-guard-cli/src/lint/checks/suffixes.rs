@@ -1,0 +1,114 @@
+//! Wildcards over names that belong to strangers, by the Public Suffix List, or to nobody.
+
+use egress_guard::draft::{HostMap, HostPattern, PolicyDraft, Text};
+use psl::{List, Psl};
+
+use super::super::code::Code;
+use super::super::finding::{Finding, texts};
+
+pub(super) fn check(draft: &PolicyDraft) -> Vec<Finding> {
+    let mut internal = HostMap::<Vec<HostPattern>>::default();
+    for pattern in draft.internal_hosts.iter().filter_map(|host| host.text.parse::<HostPattern>().ok()) {
+        internal.update(&pattern, |patterns| patterns.push(pattern.clone()));
+    }
+    let mut findings = Vec::new();
+    for rule in &draft.allow {
+        for (pattern, host) in wildcards(texts(&rule.hosts)) {
+            if pattern.is_local() {
+                if !is_covered(&pattern, &internal) {
+                    let problem = format!("host `{pattern}` matches names that only mean something in one network");
+                    let cure = "list the hosts, or state the suffix in [internal] hosts if it is yours";
+                    findings.push(Finding::in_rule(Code::LocalName, rule, host.offset, problem, cure));
+                }
+            } else if let Some((problem, cure)) = shared(&pattern) {
+                findings.push(Finding::in_rule(Code::SharedSuffix, rule, host.offset, problem, cure));
+            }
+        }
+    }
+    for (pattern, host) in wildcards(&draft.internal_hosts) {
+        if let Some((problem, cure)) = shared(&pattern) {
+            findings.push(Finding::new(Code::SharedSuffix, host.offset, format!("internal {problem}"), cure));
+        }
+    }
+    findings
+}
+
+fn wildcards(hosts: &[Text]) -> impl Iterator<Item = (HostPattern, &Text)> {
+    let patterns = hosts.iter().filter_map(|host| Some((host.text.parse::<HostPattern>().ok()?, host)));
+    patterns.filter(|(pattern, _)| pattern.is_wildcard())
+}
+
+fn is_covered(pattern: &HostPattern, map: &HostMap<Vec<HostPattern>>) -> bool {
+    let mut covered = false;
+    map.visit_around(pattern, |others| covered |= others.iter().any(|other| other.covers(pattern)));
+    covered
+}
+
+/// The problem and the cure of a wildcard whose names belong to many, if it is one.
+fn shared(pattern: &HostPattern) -> Option<(String, String)> {
+    // What stands to the right of the last `*` is what all its names have in common.
+    let common = match pattern.labels().rsplit_once('*') {
+        Some((_, behind)) => behind.split_once('.')?.1,
+        None => pattern.labels(),
+    };
+    let suffix = suffix_of(common);
+    // Of a top level that the list does not have it says nothing.
+    suffix.kind?;
+    if suffix.length == common.len() {
+        return Some((
+            format!("host `{pattern}` matches names of strangers: anyone can have one below `{common}`"),
+            format!("write out the label that is yours, as in \"your-name.{common}\""),
+        ));
+    }
+    if !suffix.has_more_below {
+        return None;
+    }
+    let suffixes = format!("below `{common}` lie public suffixes, where anyone can have one");
+    if pattern.to_string().starts_with(['*', '.']) {
+        return Some((
+            format!("host `{pattern}` matches names of strangers: {suffixes}"),
+            "write out the names that are meant".to_owned(),
+        ));
+    }
+    // A `*` of exactly one label: it stands for any, or the list has a rule `*.common`, which any label shows. Which
+    // labels it has cannot be asked, so nothing is said of a `*` within a label.
+    let label = pattern.labels().strip_suffix(common).and_then(|rest| rest.strip_suffix('.')).unwrap_or_default();
+    let can_be_a_suffix = label.ends_with(".*") || suffix_of(&format!("-.{common}")).length > common.len();
+    can_be_a_suffix.then(|| {
+        (
+            format!("host `{pattern}` may match names of strangers: {suffixes}, and `*` can be a part of one"),
+            "write out what `*` stands for".to_owned(),
+        )
+    })
+}
+
+/// What the list says of a name.
+struct Suffix {
+    /// How many bytes of the name, from its end, are a public suffix.
+    length: usize,
+    kind: Option<psl::Type>,
+    /// Whether the list has longer suffixes that end in the name.
+    has_more_below: bool,
+}
+
+fn suffix_of(name: &str) -> Suffix {
+    let mut labels = Watched { labels: name.as_bytes().rsplit(|byte| *byte == b'.'), asked_for_more: false };
+    let found = List.find(&mut labels);
+    Suffix { length: found.len, kind: found.typ, has_more_below: labels.asked_for_more }
+}
+
+/// The labels of a name, from its end. The list asks for one more only where it has rules for it.
+struct Watched<I> {
+    labels: I,
+    asked_for_more: bool,
+}
+
+impl<'a, I: Iterator<Item = &'a [u8]>> Iterator for Watched<I> {
+    type Item = &'a [u8];
+
+    fn next(&mut self) -> Option<&'a [u8]> {
+        let label = self.labels.next();
+        self.asked_for_more |= label.is_none();
+        label
+    }
+}

@@ -1,0 +1,39 @@
+//! Text from a policy or a URL, made fit to be read.
+
+/// The text with what could steer a terminal, or hide in it, escaped.
+pub(crate) fn shown(text: &str) -> String {
+    let escape = |character: char| match character {
+        '"' | '\'' | '\\' => character.to_string(),
+        other => other.escape_debug().to_string(),
+    };
+    text.chars().map(escape).collect()
+}
+
+/// The same, cut after so many characters.
+pub(crate) fn shortened(text: &str, most: usize) -> String {
+    match text.char_indices().nth(most) {
+        Some((end, _)) => format!("{}\u{2026}", shown(text.get(..end).unwrap_or_default())),
+        None => shown(text),
+    }
+}
+
+/// Text in lines of at most 98 columns: the first begins with `first`, the others as far in.
+pub(crate) fn wrapped(first: &str, text: &str) -> String {
+    let rest = " ".repeat(first.chars().count());
+    let options = textwrap::Options::new(98).initial_indent(first).subsequent_indent(&rest).break_words(false);
+    textwrap::fill(text, options)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn text_cannot_steer_a_terminal_and_keeps_its_quotes() {
+        assert_eq!(shown("don't \"x\" \\ \u{1b}[2J\u{202e}\u{e9}"), "don't \"x\" \\ \\u{1b}[2J\\u{202e}\u{e9}");
+        assert_eq!(
+            (shortened("\u{e9}\u{e9}\u{e9}", 2), shortened("\u{e9}\u{e9}", 2)),
+            ("\u{e9}\u{e9}\u{2026}".into(), "\u{e9}\u{e9}".into())
+        );
+    }
+}

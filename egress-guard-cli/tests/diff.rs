@@ -1,0 +1,165 @@
+//! `egress-guard diff` as its user runs it.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, reason = "a test")]
+
+use std::path::Path;
+use std::process::Command;
+
+fn data() -> std::path::PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data/diff")
+}
+
+fn diff(folder: &Path, arguments: &[&str]) -> (Option<i32>, String, String) {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_egress-guard"));
+    let output = command.current_dir(folder).arg("diff").args(arguments).output().unwrap();
+    let text = |bytes: Vec<u8>| String::from_utf8(bytes).unwrap();
+    (output.status.code(), text(output.stdout), text(output.stderr))
+}
+
+/// Two policies that differ in what stands behind a common head.
+fn between(old: &str, new: &str) -> String {
+    let folder = tempfile::tempdir().unwrap();
+    for (name, rules) in [("old.toml", old), ("new.toml", new)] {
+        std::fs::write(folder.path().join(name), format!("version = 1\nname = 'p'\n{rules}")).unwrap();
+    }
+    let (status, output, error) = diff(folder.path(), &["--at", "2026-12-01", "old.toml", "new.toml"]);
+    assert_eq!(status, Some(0), "{error}");
+    output
+}
+
+#[test]
+fn the_page_shows_what_the_command_prints() {
+    let page = include_str!("../../docs/diff.md");
+    let session = page.split("```console\n$ egress-guard diff ").nth(1).unwrap();
+    let (arguments, rest) = session.split_once('\n').unwrap();
+    let arguments: Vec<&str> = arguments.split(' ').collect();
+    let (status, output, error) = diff(&data(), &arguments);
+    assert_eq!((status, output.trim_end()), (Some(0), rest.split("\n```").next().unwrap()), "{error}");
+}
+
+#[test]
+fn a_loosening_is_told_by_the_exit_status_where_that_is_asked_for() {
+    let cases: &[(&[&str], i32)] = &[
+        (&["old.toml", "new.toml"], 0),
+        (&["--exit-code", "old.toml", "new.toml"], 1),
+        (&["--exit-code", "old.toml", "old.toml"], 0),
+        (&["old.toml", "missing.toml"], 2),
+        (&["--at", "yesterday", "old.toml", "new.toml"], 2),
+        (&["old.toml"], 2),
+    ];
+    for (arguments, expected) in cases {
+        let (status, output, error) = diff(&data(), arguments);
+        assert_eq!(status, Some(*expected), "{arguments:?}: {output}{error}");
+    }
+}
+
+#[test]
+fn one_object_says_the_same_in_json() {
+    let (_, output, _) = diff(&data(), &["--at", "2026-12-01", "--format", "json", "old.toml", "new.toml"]);
+    let found: serde_json::Value = serde_json::from_str(&output).unwrap();
+    assert_eq!(found["summary"], "both looser and tighter");
+    assert_eq!(
+        found["newly_allowed"][0],
+        serde_json::json!({
+            "rule_id": "payments-api", "what": "PUT to https://api.payments.example, paths /v1/**", "maybe": false
+        })
+    );
+}
+
+#[test]
+fn what_changes_is_told_in_words() {
+    let host = |host: &str| format!("[[allow]]\nid = 'a'\nhosts = ['{host}']\n");
+    let a = host("a.example");
+    let cases = [
+        ("nothing", a.clone(), a.clone(), "The new policy is the same."),
+        ("a wider pattern", a.clone(), host(".a.example"), "+ any method to https://.a.example, by rule `a`"),
+        ("a narrower one", host(".a.example"), a.clone(), "The new policy is tighter."),
+        (
+            "a range of ports",
+            format!("{a}ports = [8443]\n"),
+            format!("{a}ports = ['8440-8449']\n"),
+            "+ any method to https://a.example:8440-8442; any method to https://a.example:8444-8449, by rule `a`",
+        ),
+        (
+            "methods",
+            format!("{a}methods = ['GET']\n"),
+            a.clone(),
+            "+ any method but GET to https://a.example, by rule `a`",
+        ),
+        (
+            "plain http",
+            a.clone(),
+            format!("{a}schemes = ['http', 'https']\n"),
+            "+ any method to http://a.example, by rule `a`",
+        ),
+        (
+            "private addresses",
+            a.clone(),
+            format!("{a}addresses = ['public', 'private']\n"),
+            "+ maybe any method to https://a.example, at addresses private, public, by rule `a`",
+        ),
+        (
+            "what internal means",
+            format!("[internal]\nnetworks = ['10.1.0.0/16']\n{a}addresses = ['internal']\n"),
+            format!("[internal]\nnetworks = ['10.0.0.0/8']\n{a}addresses = ['internal']\n"),
+            "+ maybe any method to https://a.example, at addresses 10.0.0.0/8, by rule `a`",
+        ),
+        (
+            "a deny rule that only reports now",
+            format!("{a}[[deny]]\nid = 'd'\nhosts = ['a.example']\nmethods = ['PUT']\n"),
+            format!("{a}[[deny]]\nid = 'd'\nhosts = ['a.example']\nmethods = ['PUT']\nmode = 'report-only'\n"),
+            "+ PUT to https://a.example, any port; PUT to http://a.example, any port, by rule `d`",
+        ),
+        (
+            "a deny rule about nothing that is allowed",
+            a.clone(),
+            format!("{a}[[deny]]\nid = 'd'\nhosts = ['b.example']\n"),
+            "The new policy is the same.",
+        ),
+        (
+            "report-only",
+            a.clone(),
+            format!("mode = 'report-only'\nreport_only_until = 2027-03-31\n{a}"),
+            "! until 2027-03-31 nothing is denied by the new policy's rules",
+        ),
+        (
+            "report-only that is over",
+            a.clone(),
+            format!("mode = 'report-only'\nreport_only_until = 2026-03-31\n{a}"),
+            "The new policy is the same.",
+        ),
+        (
+            "a rule that has expired",
+            a.clone(),
+            format!("{a}expires = 2026-03-31\n"),
+            "- any method to https://a.example",
+        ),
+        (
+            "a proxy",
+            a.clone(),
+            format!("proxy = 'http://p.example'\n{a}"),
+            "! requests go through the proxy \"http://p.example\" instead of none",
+        ),
+    ];
+    for (name, old, new, expected) in cases {
+        let output = between(&old, &new);
+        assert!(output.contains(expected), "{name}: {output}");
+    }
+}
+
+/// Reordered, or connections would be shared otherwise: what may be allowed because of that is listed.
+#[test]
+fn rules_that_share_connections_are_compared_in_their_order() {
+    let one = "[[allow]]\nid = 'one'\nhosts = ['a.example']\naddresses = ['private']\n";
+    let two = "[[allow]]\nid = 'two'\nhosts = ['a.example']\nmethods = ['GET']\n";
+    let output = between(&format!("{one}{two}"), &format!("{two}{one}"));
+    assert!(output.contains("maybe"), "{output}");
+}
+
+#[test]
+fn ten_thousand_hosts_are_compared_without_delay() {
+    let hosts = |count: usize| (0..count).map(|n| format!("'h{n}.example', ")).collect::<String>();
+    let rule = |count: usize| format!("[[allow]]\nid = 'a'\nhosts = [{}]\n", hosts(count));
+    let output = between(&rule(10_000), &rule(10_001));
+    assert!(output.contains("+ any method to https://h10000.example, by rule `a`"), "{output}");
+}
