@@ -149,7 +149,10 @@ impl Policy {
         match self.answer(request, now) {
             Answer::Allow(rules) => Decision::Allow {
                 rule: rules.rule.id.clone(),
-                baseline_rules: rules.baseline.into_iter().map(|rule| rule.id.clone()).collect(),
+                baseline_rules: match rules.baseline.as_slice() {
+                    [] => Vec::new(),
+                    rules => rules.iter().map(|rule| rule.id.clone()).collect(),
+                },
             },
             Answer::Deny(Denial { layer, reason, rule, mode }) => {
                 Decision::Deny { reason, rule: rule.map(|rule| rule.id.clone()), policy: Arc::clone(&layer.name), mode }

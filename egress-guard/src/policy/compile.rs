@@ -2,9 +2,9 @@
 
 mod addresses;
 
-use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
+use hashbrown::{HashMap, HashSet};
 use ipnet::IpNet;
 
 use super::date::Day;
@@ -76,6 +76,8 @@ struct Compiler {
     internal_is_faulty: bool,
     /// Rules with the same `addresses` and `boundary` share one, so that a decision can compare them by pointer.
     addresses: HashMap<(Vec<String>, Option<Boundary>), Arc<Addresses>>,
+    /// Those of the rules that state neither.
+    usual_addresses: Option<Arc<Addresses>>,
 }
 
 impl Compiler {

@@ -31,7 +31,7 @@ fn in_json(faults: Vec<PolicyFault>) -> Vec<PolicyFault> {
     faults.into_iter().map(|fault| fault.with_cure(syntax::in_json)).collect()
 }
 
-type Parse = fn(&str) -> Parsed;
+type Parse = fn(&str) -> Parsed<'_>;
 
 fn layer(text: &str, parse: Parse) -> Result<Layer, Vec<PolicyFault>> {
     read(text, parse).and_then(|(draft, faults)| compile(draft, faults))
@@ -88,7 +88,7 @@ impl Reader {
         self.faults.push(PolicyFault::new(Some(offset), problem, cure));
     }
 
-    fn policy(&mut self, root: &Node) -> PolicyDraft {
+    fn policy(&mut self, root: &Node<'_>) -> PolicyDraft {
         let mut draft = PolicyDraft { offset: Some(root.offset), ..PolicyDraft::default() };
         let mut version = None;
         let Some(entries) = self.table(root, "the policy", "write keys and values, as in name = \"orders\"") else {
@@ -96,7 +96,7 @@ impl Reader {
             return draft;
         };
         for Entry { key, key_offset, value } in entries {
-            match key.as_str() {
+            match &**key {
                 "version" => version = Some(value),
                 "name" => {
                     draft.name = self.string("name", value);
@@ -133,11 +133,11 @@ impl Reader {
         draft
     }
 
-    fn internal(&mut self, node: &Node, draft: &mut PolicyDraft) {
+    fn internal(&mut self, node: &Node<'_>, draft: &mut PolicyDraft) {
         let faults = self.faults.len();
         let cure = "write one table with hosts = [\".corp.example.com\"] or networks = [\"10.0.0.0/8\"]";
         for Entry { key, key_offset, value } in self.table(node, "[internal]", cure).unwrap_or_default() {
-            match key.as_str() {
+            match &**key {
                 "hosts" => draft.internal_hosts = self.strings("hosts", value).unwrap_or_default(),
                 "networks" => draft.internal_networks = self.strings("networks", value).unwrap_or_default(),
                 unknown => self.unknown_key(unknown, *key_offset, "[internal]", INTERNAL_KEYS),
@@ -146,7 +146,7 @@ impl Reader {
         draft.internal_unread = self.faults.len() > faults;
     }
 
-    fn rules(&mut self, table: &str, node: &Node) -> Vec<RuleDraft> {
+    fn rules(&mut self, table: &str, node: &Node<'_>) -> Vec<RuleDraft> {
         match &node.value {
             Value::Array(items) => items.iter().map(|item| self.rule(table, item)).collect(),
             other => {
@@ -157,14 +157,14 @@ impl Reader {
         }
     }
 
-    fn rule(&mut self, table: &str, node: &Node) -> RuleDraft {
+    fn rule(&mut self, table: &str, node: &Node<'_>) -> RuleDraft {
         let mut rule = RuleDraft { offset: Some(node.offset), ..RuleDraft::default() };
         let faults = self.faults.len();
         let cure = "write a rule, as in { id = \"payments-api\", hosts = [\"api.example.com\"] }";
         let what = format!("a rule in {table}");
         for Entry { key, key_offset, value } in self.table(node, &what, cure).unwrap_or_default() {
-            rule.places.insert(key.clone(), value.offset);
-            match key.as_str() {
+            rule.places.extend(RULE_KEYS.iter().find(|known| *known == key).map(|known| (*known, value.offset)));
+            match &**key {
                 "id" => rule.id = self.string("id", value),
                 "hosts" => rule.hosts = self.strings("hosts", value),
                 "networks" => rule.networks = self.strings("networks", value),
@@ -186,7 +186,7 @@ impl Reader {
         rule
     }
 
-    fn table<'n>(&mut self, node: &'n Node, what: &str, cure: &str) -> Option<&'n [Entry]> {
+    fn table<'n>(&mut self, node: &'n Node<'n>, what: &str, cure: &str) -> Option<&'n [Entry<'n>]> {
         match &node.value {
             Value::Table(entries) => Some(entries),
             other => {
@@ -196,9 +196,9 @@ impl Reader {
         }
     }
 
-    fn string(&mut self, key: &str, node: &Node) -> Option<Text> {
+    fn string(&mut self, key: &str, node: &Node<'_>) -> Option<Text> {
         match &node.value {
-            Value::String(text) => Some(Text { text: text.clone(), offset: Some(node.offset) }),
+            Value::String(text) => Some(Text { text: text.clone().into_owned(), offset: Some(node.offset) }),
             other => {
                 let problem = format!("`{key}` is {}, not a string", other.kind());
                 self.fault(node.offset, problem, format!("write {key} = \"...\""));
@@ -208,9 +208,11 @@ impl Reader {
     }
 
     /// JSON has no dates, so that a string will do.
-    fn date(&mut self, key: &str, node: &Node) -> Option<Text> {
+    fn date(&mut self, key: &str, node: &Node<'_>) -> Option<Text> {
         match &node.value {
-            Value::Date(text) | Value::String(text) => Some(Text { text: text.clone(), offset: Some(node.offset) }),
+            Value::Date(text) | Value::String(text) => {
+                Some(Text { text: text.clone().into_owned(), offset: Some(node.offset) })
+            }
             other => {
                 let problem = format!("`{key}` is {}, not a date", other.kind());
                 self.fault(node.offset, problem, format!("write the day alone, as in {key} = 2027-03-31"));
@@ -219,7 +221,7 @@ impl Reader {
         }
     }
 
-    fn strings(&mut self, key: &str, node: &Node) -> Option<Vec<Text>> {
+    fn strings(&mut self, key: &str, node: &Node<'_>) -> Option<Vec<Text>> {
         let write = match &node.value {
             Value::String(text) => format!("write {key} = [{text:?}]"),
             _ => format!("write {key} = [\"...\"]"),
@@ -231,14 +233,20 @@ impl Reader {
     }
 
     /// Ports may be numbers, or ranges in a string.
-    fn ports(&mut self, node: &Node) -> Option<Vec<Text>> {
+    fn ports(&mut self, node: &Node<'_>) -> Option<Vec<Text>> {
         self.texts("ports", node, "write ports = [443, \"8000-8099\"]", |value| match value {
             Value::String(text) | Value::Integer(text) => Some(text),
             _ => None,
         })
     }
 
-    fn texts(&mut self, key: &str, node: &Node, cure: &str, read: fn(&Value) -> Option<&String>) -> Option<Vec<Text>> {
+    fn texts(
+        &mut self,
+        key: &str,
+        node: &Node<'_>,
+        cure: &str,
+        read: for<'v> fn(&'v Value<'_>) -> Option<&'v str>,
+    ) -> Option<Vec<Text>> {
         let Value::Array(items) = &node.value else {
             self.fault(node.offset, format!("`{key}` is {}, not a list", node.value.kind()), cure);
             return None;
@@ -246,14 +254,14 @@ impl Reader {
         let mut texts = Vec::with_capacity(items.len());
         for item in items {
             match read(&item.value) {
-                Some(text) => texts.push(Text { text: text.clone(), offset: Some(item.offset) }),
+                Some(text) => texts.push(Text { text: text.to_owned(), offset: Some(item.offset) }),
                 None => self.fault(item.offset, format!("`{key}` lists {}", item.value.kind()), cure),
             }
         }
         Some(texts)
     }
 
-    fn boolean(&mut self, key: &str, node: &Node) -> bool {
+    fn boolean(&mut self, key: &str, node: &Node<'_>) -> bool {
         match &node.value {
             Value::Boolean(value) => *value,
             other => {

@@ -13,7 +13,6 @@
 pub use super::hosts::HostMap;
 pub use super::pattern::HostPattern;
 
-use std::collections::HashMap;
 use std::fmt;
 use std::str::FromStr;
 
@@ -47,7 +46,7 @@ pub struct RuleDraft {
     /// Whether a value could not be read, so that its absence is no fault of its own.
     pub(super) unread: bool,
     /// Where the value of each key stands.
-    pub(super) places: HashMap<String, usize>,
+    pub(super) places: Vec<(&'static str, usize)>,
     pub id: Option<Text>,
     pub hosts: Option<Vec<Text>>,
     /// `dangerously_any_host`.
@@ -68,7 +67,8 @@ pub struct RuleDraft {
 impl RuleDraft {
     /// Where the value of a key stands, or else the rule.
     pub(super) fn place(&self, key: &str) -> Option<usize> {
-        self.places.get(key).copied().or(self.offset)
+        let place = self.places.iter().find(|(known, _)| *known == key);
+        place.map(|(_, offset)| *offset).or(self.offset)
     }
 }
 

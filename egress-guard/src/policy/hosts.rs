@@ -112,26 +112,25 @@ impl<V> HostMap<V> {
 }
 
 impl<V> HostMap<V> {
+    /// Walks the suffixes of a name from the right, as far as the deepest pattern reaches.
     fn visit_below(&self, name: &str, visit: &mut impl FnMut(&V)) {
-        let (mut rest, mut labels) = (name, depth(name));
-        // A longer name matches nothing, and the mask has no bit for it.
-        while let Some(suffix) = without_first_label(rest) {
-            (rest, labels) = (suffix, labels - 1);
-            // A name of more labels than the mask has bits is below nothing.
-            if labels < 128
-                && (self.below_depths >> labels) & 1 == 1
-                && let Some(value) = self.below.get(suffix)
+        let mut labels = 0;
+        for (at, byte) in name.bytes().enumerate().rev() {
+            if byte != b'.' {
+                continue;
+            }
+            labels += 1;
+            let depths = self.below_depths.checked_shr(labels).unwrap_or(0);
+            if depths & 1 == 1
+                && let Some(value) = name.get(at + 1..).and_then(|suffix| self.below.get(suffix))
             {
                 visit(value);
             }
+            if depths <= 1 {
+                return;
+            }
         }
     }
-}
-
-fn without_first_label(name: &str) -> Option<&str> {
-    // Labels are short: a loop is faster than a search.
-    let dot = name.bytes().position(|byte| byte == b'.')?;
-    name.get(dot + 1..)
 }
 
 fn depth(labels: &str) -> usize {

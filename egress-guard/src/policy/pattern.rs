@@ -62,7 +62,9 @@ impl HostPattern {
             if effect == Effect::Allow {
                 refuse_what_matches_strangers(text, labels)?;
             }
-        } else if let Ok(Host::Ip(ip)) = labels.parse() {
+        } else if ends_in_a_number(labels)
+            && let Ok(Host::Ip(ip)) = labels.parse()
+        {
             return Err(BadPattern::new(
                 format!("host `{text}` is the IP address {ip}"),
                 format!("move it to networks = [\"{}\"]", network_of(ip)),
@@ -168,6 +170,12 @@ impl fmt::Display for HostPattern {
 /// The network of one address, as it is written in a policy.
 fn network_of(ip: IpAddr) -> IpNet {
     ip.to_canonical().into()
+}
+
+/// Whether a URL parser takes a name for an IPv4 address, by the "ends in a number checker" of the URL standard.
+fn ends_in_a_number(labels: &str) -> bool {
+    let last = labels.rsplit('.').next().unwrap_or_default();
+    last.starts_with("0x") || last.bytes().all(|byte| byte.is_ascii_digit())
 }
 
 fn refuse_what_is_no_host(text: &str, effect: Effect) -> Result<(), BadPattern> {

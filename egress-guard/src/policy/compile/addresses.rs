@@ -29,6 +29,9 @@ impl Compiler {
         if texts.is_some_and(<[Text]>::is_empty) && !draft.unread {
             self.empty(id, draft, "addresses");
         }
+        if let (None, None, Some(usual)) = (texts, &draft.boundary, &self.usual_addresses) {
+            return Arc::clone(usual);
+        }
         let public = [Text::from("public".to_owned())];
         let stated = texts.unwrap_or(&public);
         let mut written: Vec<String> = stated.iter().map(|text| text.text.clone()).collect();
@@ -38,9 +41,13 @@ impl Compiler {
         let key = (written, self.boundary(draft.boundary.as_ref()));
         // Even where they are known: each rule's faults have a place of their own.
         let parsed = self.parse_addresses(stated);
-        let (texts, boundary) = (key.0.clone(), key.1);
-        let shared = self.addresses.entry(key).or_insert_with(|| Arc::new(Addresses { texts, boundary, ..parsed }));
-        Arc::clone(shared)
+        let (written, boundary) = (key.0.clone(), key.1);
+        let make = || Arc::new(Addresses { texts: written, boundary, ..parsed });
+        let shared = Arc::clone(self.addresses.entry(key).or_insert_with(make));
+        if texts.is_none() && draft.boundary.is_none() {
+            self.usual_addresses = Some(Arc::clone(&shared));
+        }
+        shared
     }
 
     fn parse_addresses(&mut self, texts: &[Text]) -> Addresses {
