@@ -1,5 +1,6 @@
 //! The tables of the page.
 
+use std::collections::BTreeSet;
 use std::fmt::Write;
 
 use crate::Failure;
@@ -73,21 +74,27 @@ pub(crate) fn number(number: usize) -> String {
     groups.into_iter().map(String::from_utf8_lossy).collect::<Vec<_>>().join(",")
 }
 
-/// One row for each name in the order given, one column for each size.
-fn by_size(points: &[Point], group: &str, names: &[&str], unit: &str) -> String {
-    let points: Vec<&Point> = points.iter().filter(|point| point.group == group).collect();
-    let mut sizes: Vec<usize> = points.iter().filter_map(|point| point.size).collect();
-    sizes.sort_unstable();
-    sizes.dedup();
+/// One row for each name, one column for each size.
+fn grid(names: &[&str], sizes: &[usize], unit: &str, cell: impl Fn(&str, usize) -> Option<String>) -> String {
     let rows = names.iter().map(|name| {
-        let cell = |size: &usize| {
-            let point = points.iter().find(|point| point.name == *name && point.size == Some(*size));
-            point.map_or(String::new(), |point| time(point.nanos))
-        };
+        let cell = |size: &usize| cell(name, *size).unwrap_or_default();
         [(*name).to_owned()].into_iter().chain(sizes.iter().map(cell)).collect()
     });
     let head = [String::new()].into_iter().chain(sizes.iter().map(|size| format!("{} {unit}", number(*size))));
     table(&head.collect::<Vec<_>>(), rows)
+}
+
+fn distinct(sizes: impl Iterator<Item = usize>) -> Vec<usize> {
+    sizes.collect::<BTreeSet<_>>().into_iter().collect()
+}
+
+fn by_size(points: &[Point], group: &str, names: &[&str], unit: &str) -> String {
+    let points: Vec<&Point> = points.iter().filter(|point| point.group == group).collect();
+    let sizes = distinct(points.iter().filter_map(|point| point.size));
+    grid(names, &sizes, unit, |name, size| {
+        let point = points.iter().find(|point| point.name == name && point.size == Some(size));
+        point.map(|point| time(point.nanos))
+    })
 }
 
 pub(crate) fn decision(results: &Results) -> String {
@@ -151,27 +158,13 @@ pub(crate) fn audit(results: &Results) -> String {
 }
 
 pub(crate) fn memory(results: &Results) -> String {
+    const NAMES: [&str; 5] = ["floor", "egress-guard", "egress-guard, ten rules", "globset", "http-acl"];
     section(results.memory.as_ref(), |memory| {
-        let mut names: Vec<&str> = memory.patterns.iter().map(|kept| kept.what.as_str()).collect();
-        let mut sizes: Vec<usize> = memory.patterns.iter().map(|kept| kept.hosts).collect();
-        sizes.sort_unstable();
-        sizes.dedup();
-        let mut seen = Vec::new();
-        names.retain(|name| {
-            !seen.contains(name) && {
-                seen.push(name);
-                true
-            }
+        let sizes = distinct(memory.patterns.iter().map(|kept| kept.hosts));
+        let kept = grid(&NAMES, &sizes, "hosts", |name, size| {
+            let kept = memory.patterns.iter().find(|kept| kept.what == name && kept.hosts == size);
+            kept.map(|kept| format!("{:.0} B", kept.bytes))
         });
-        let rows = names.into_iter().map(|name| {
-            let bytes = |size: &usize| {
-                let kept = memory.patterns.iter().find(|kept| kept.what == name && kept.hosts == *size);
-                kept.map_or(String::new(), |kept| format!("{:.0} B", kept.bytes))
-            };
-            [name.to_owned()].into_iter().chain(sizes.iter().map(bytes)).collect()
-        });
-        let head = [String::new()].into_iter().chain(sizes.iter().map(|size| format!("{} hosts", number(*size))));
-        let kept = table(&head.collect::<Vec<_>>(), rows);
 
         let rows = memory
             .decisions
