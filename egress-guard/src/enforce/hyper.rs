@@ -36,6 +36,7 @@ impl Guard {
     /// that does not is denied.
     ///
     /// If the policy is replaced, connections that the new one denies end, idle ones and those in use alike.
+    /// A day that comes, of a rule that expires, ends none by itself.
     ///
     /// Denied connections are errors of the client, in whose chain [`denied`](crate::denied()) finds the denial.
     ///

@@ -1,24 +1,21 @@
 //! From a draft to a policy: every text is checked, every fault is collected, nothing is guessed.
 
 mod addresses;
+mod whole;
 
 use std::sync::Arc;
 
 use hashbrown::{HashMap, HashSet};
 use ipnet::IpNet;
 
-use super::date::Day;
 use super::draft::{PolicyDraft, RuleDraft, Text};
 use super::error::PolicyFault;
 use super::layer::{Index, Internal, Layer, Numbers};
 use super::path::{PathSet, PathSetBuilder};
 use super::pattern::{BadPattern, HostPattern};
 use super::rule::{Addresses, CompiledRule, Effect, RuleId};
-use super::value::{
-    identifier_for, is_identifier, parse_method, parse_network, parse_ports, parse_proxy, parse_scheme,
-};
+use super::value::{identifier_for, is_identifier, parse_method, parse_network, parse_ports, parse_scheme};
 use super::{Boundary, Mode};
-use crate::destination::Destination;
 
 /// Checks a draft and builds the policy's layer; faults already found by its reader are reported with the new ones.
 pub(super) fn compile(draft: PolicyDraft, faults: Vec<PolicyFault>) -> Result<Layer, Vec<PolicyFault>> {
@@ -90,107 +87,6 @@ impl Compiler {
             problem = format!("in rule `{rule}`, {problem}");
         }
         self.faults.push(PolicyFault::new(offset, problem, cure));
-    }
-
-    fn name(&mut self, draft: &PolicyDraft) -> Arc<str> {
-        let Some(name) = &draft.name else {
-            if draft.unread {
-                return "".into();
-            }
-            self.fault(
-                draft.offset,
-                "the policy has no `name`",
-                "write one, as in name = \"orders\"; every audit line carries it",
-            );
-            return "".into();
-        };
-        if !is_identifier(&name.text) {
-            self.fault(name.offset, format!("name {:?} is no identifier", name.text), identifier_for(&name.text));
-        }
-        name.text.as_str().into()
-    }
-
-    /// The day on which report-only ends, if the policy begins so.
-    fn report_only_until(&mut self, draft: &PolicyDraft) -> Option<Day> {
-        let mode = draft.mode.as_ref().map_or(Some(Mode::Enforce), |mode| self.mode(mode))?;
-        let until = draft.report_only_until.as_ref();
-        match (mode, until) {
-            (Mode::Enforce, None) => None,
-            (Mode::Enforce, Some(until)) => {
-                if !draft.unread {
-                    self.fault(
-                        until.offset,
-                        "`report_only_until` is stated, and the mode is not report-only",
-                        "write mode = \"report-only\" beside it, or remove it",
-                    );
-                }
-                None
-            }
-            (Mode::ReportOnly, None) => {
-                if !draft.unread {
-                    self.fault(
-                        draft.mode.as_ref().and_then(|mode| mode.offset),
-                        "mode \"report-only\" has no end",
-                        "write the day from which the policy is enforced, as in report_only_until = 2027-03-31",
-                    );
-                }
-                None
-            }
-            (Mode::ReportOnly, Some(until)) => self.day("report_only_until", until),
-        }
-    }
-
-    fn proxy(&mut self, Text { text, offset }: &Text) -> Option<Destination> {
-        match parse_proxy(text) {
-            Ok(proxy) => Some(proxy),
-            Err((problem, cure)) => {
-                self.fault(*offset, problem, cure);
-                None
-            }
-        }
-    }
-
-    fn mode(&mut self, Text { text, offset }: &Text) -> Option<Mode> {
-        match text.as_str() {
-            "enforce" => Some(Mode::Enforce),
-            "report-only" => Some(Mode::ReportOnly),
-            other => {
-                let cure = "write \"enforce\" or \"report-only\"";
-                self.fault(*offset, format!("mode {other:?} is unknown"), cure);
-                None
-            }
-        }
-    }
-
-    fn day(&mut self, key: &str, Text { text, offset }: &Text) -> Option<Day> {
-        let day = Day::parse(text);
-        if day.is_none() {
-            self.fault(
-                *offset,
-                format!("{text:?} is no day since 1970"),
-                format!("write year, month and day, as in {key} = 2027-03-31"),
-            );
-        }
-        day
-    }
-
-    fn internal(&mut self, draft: &PolicyDraft) {
-        let faults = self.faults.len();
-        let patterns = self.parse_each(&draft.internal_hosts, |host| match host {
-            "*" | "**" | "." => Err((
-                format!("host `{host}` would make every host internal"),
-                "list what is yours, as in hosts = [\".corp.example.com\"]".to_owned(),
-            )),
-            host => HostPattern::parse(host, Effect::Allow).map_err(BadPattern::into_parts),
-        });
-        for pattern in patterns {
-            self.internal.hosts.update(&pattern, |()| ());
-        }
-        self.internal_networks = self.parse_each(&draft.internal_networks, parse_network);
-        for network in &self.internal_networks {
-            self.internal.networks.entry(*network);
-        }
-        self.internal_is_faulty = draft.internal_unread || self.faults.len() > faults;
     }
 
     fn rule(&mut self, effect: Effect, draft: RuleDraft) {
