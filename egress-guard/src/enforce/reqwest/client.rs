@@ -166,8 +166,12 @@ pub(super) fn audited(response: Response, exchange: Exchange) -> Response {
     let url = response.url().clone();
     let (mut parts, body) = http::Response::<Body>::from(response).into_parts();
     // The extension that `Response::url` reads is private to reqwest; only its builder makes one.
-    if let Ok(marked) = http::Response::builder().url(url).body(()) {
-        parts.extensions.extend(marked.into_parts().0.extensions);
+    let mut marked = http::Response::builder();
+    if let Some(extensions) = marked.extensions_mut() {
+        *extensions = std::mem::take(&mut parts.extensions);
+    }
+    if let Ok(marked) = marked.url(url).body(()) {
+        parts.extensions = marked.into_parts().0.extensions;
     }
     Response::from(http::Response::from_parts(parts, Body::wrap(AuditBody::new(body, exchange))))
 }
