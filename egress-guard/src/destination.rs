@@ -269,7 +269,7 @@ impl Host {
     pub(crate) fn from_normal_name(name: &str) -> Result<Self, InvalidDestination> {
         let name = name.strip_suffix('.').unwrap_or(name);
         // The URL standard lets more through than DNS carries: empty labels, `*`, quotes. None of it can be a host.
-        if name.len() <= 253 && labels(name).all(is_label) {
+        if has_valid_labels(name) {
             Ok(Self::Name(HostName(name.into())))
         } else {
             Err(InvalidDestination::new(Fault::Name(name.into())))
@@ -277,23 +277,27 @@ impl Host {
     }
 }
 
-fn labels(name: &str) -> impl Iterator<Item = &[u8]> {
-    name.as_bytes().split(|byte| *byte == b'.')
-}
-
-fn is_label(label: &[u8]) -> bool {
-    (1..=63).contains(&label.len()) && label.iter().all(|b| matches!(b, b'a'..=b'z' | b'0'..=b'9' | b'-' | b'_'))
+/// Whether every label is 1 to 63 of what DNS carries in a host's name, in lower case.
+fn has_valid_labels(name: &str) -> bool {
+    let mut length = 0;
+    let valid = name.bytes().all(|byte| match byte {
+        b'a'..=b'z' | b'0'..=b'9' | b'-' | b'_' => {
+            length += 1;
+            length <= 63
+        }
+        b'.' => std::mem::take(&mut length) > 0,
+        _ => false,
+    });
+    valid && length > 0 && name.len() <= 253
 }
 
 /// Whether a name is in normal form for certain: no label is one of IDNA, and the last begins with a letter, so that it is
 /// no IPv4 address in some spelling.
 fn is_plain_name(name: &str) -> bool {
-    let mut last = None;
-    let plain = labels(name).all(|label| {
-        last = label.first();
-        is_label(label) && label.get(2..4) != Some(b"--")
-    });
-    plain && name.len() <= 253 && last.is_some_and(u8::is_ascii_lowercase)
+    let begins_last_label = name.bytes().rev().take_while(|byte| *byte != b'.').last();
+    has_valid_labels(name)
+        && !name.as_bytes().windows(2).any(|pair| pair == b"--")
+        && begins_last_label.is_some_and(|byte| byte.is_ascii_lowercase())
 }
 
 /// Whether a path is in normal form for certain: nothing is encoded or would be, and no segment is empty or begins with

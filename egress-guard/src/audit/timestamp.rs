@@ -1,40 +1,47 @@
 //! The time of a record.
 
-use std::time::SystemTime;
+use std::cell::Cell;
+use std::time::{SystemTime, UNIX_EPOCH};
 
+use arrayvec::ArrayString;
 use jiff::Timestamp;
-use jiff::tz::Offset;
 
-/// A time in UTC as RFC 3339 has it, to the millisecond: as jiff writes it with `{:.3}`, in a third of its instructions.
+thread_local! {
+    /// A second since 1970, and its timestamp up to the point: lines come in bursts, and jiff takes five times as long.
+    static LAST: Cell<Option<(u64, ArrayString<20>)>> = const { Cell::new(None) };
+}
+
+/// A time in UTC as RFC 3339 has it, to the millisecond.
 pub(super) fn timestamp(now: SystemTime) -> String {
-    // A clock beyond the year 9999 is no reason to lose the line.
-    let now = Timestamp::try_from(now).unwrap_or_default();
-    let time = Offset::UTC.to_datetime(now);
-    let Ok(year) = u16::try_from(time.year()) else { return format!("{now:.3}") };
-    let ([y0, y1, y2, y3], [m0, m1], [d0, d1]) = (digits(year), two(time.month()), two(time.day()));
-    let ([h0, h1], [n0, n1], [s0, s1]) = (two(time.hour()), two(time.minute()), two(time.second()));
-    let [f0, f1, f2] = digits(time.millisecond().unsigned_abs());
-    let text =
-        [y0, y1, y2, y3, b'-', m0, m1, b'-', d0, d1, b'T', h0, h1, b':', n0, n1, b':', s0, s1, b'.', f0, f1, f2, b'Z'];
-    String::from_utf8(text.to_vec()).unwrap_or_default()
-}
-
-fn two(number: i8) -> [u8; 2] {
-    digits(number.unsigned_abs().into())
-}
-
-fn digits<const N: usize>(mut number: u16) -> [u8; N] {
-    let mut digits = [b'0'; N];
-    for digit in digits.iter_mut().rev() {
-        *digit += u8::try_from(number % 10).unwrap_or_default();
-        number /= 10;
+    let since = now.duration_since(UNIX_EPOCH).ok();
+    let last = LAST.get();
+    if let (Some(since), Some((second, upto_point))) = (since, last)
+        && since.as_secs() == second
+    {
+        let milliseconds = since.subsec_millis();
+        let mut text = String::with_capacity(24);
+        text.push_str(&upto_point);
+        for unit in [100, 10, 1] {
+            text.push(char::from_digit(milliseconds / unit % 10, 10).unwrap_or('0'));
+        }
+        text.push('Z');
+        return text;
     }
-    digits
+    let Ok(now) = Timestamp::try_from(now) else {
+        // A clock beyond the year 9999 is no reason to lose the line.
+        return format!("{:.3}", Timestamp::UNIX_EPOCH);
+    };
+    let text = format!("{now:.3}");
+    let upto_point = text.get(..20).and_then(|upto_point| ArrayString::from(upto_point).ok());
+    if let (Some(since), Some(upto_point), 24) = (since, upto_point, text.len()) {
+        LAST.set(Some((since.as_secs(), upto_point)));
+    }
+    text
 }
 
 #[cfg(test)]
 mod tests {
-    use std::time::{Duration, UNIX_EPOCH};
+    use std::time::Duration;
 
     use proptest::prelude::*;
 
@@ -65,11 +72,17 @@ mod tests {
 
     proptest! {
         #[test]
-        fn every_time_is_written_as_jiff_does(seconds in -380_000_000_000_i64..260_000_000_000, nanos in 0..1_000_000_000_u32) {
-            let offset = Duration::new(seconds.unsigned_abs(), nanos);
-            let time = if seconds < 0 { UNIX_EPOCH.checked_sub(offset) } else { UNIX_EPOCH.checked_add(offset) };
-            let time = time.unwrap();
-            prop_assert_eq!(timestamp(time), as_jiff_does(time));
+        fn every_time_is_written_as_jiff_does(
+            seconds in -380_000_000_000_i64..260_000_000_000,
+            nanos in prop::array::uniform3(0..1_000_000_000_u32),
+        ) {
+            // The second and the third are written from what the first has left.
+            for nanos in nanos {
+                let offset = Duration::new(seconds.unsigned_abs(), nanos);
+                let time = if seconds < 0 { UNIX_EPOCH.checked_sub(offset) } else { UNIX_EPOCH.checked_add(offset) };
+                let time = time.unwrap();
+                prop_assert_eq!(timestamp(time), as_jiff_does(time));
+            }
         }
     }
 }

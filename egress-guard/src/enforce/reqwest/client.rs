@@ -100,7 +100,9 @@ impl Client {
         let deadline = request.timeout().and_then(|timeout| Instant::now().checked_add(*timeout));
         let mut trail = Trail::of(&request);
         for hop in 0..=inner.max_redirects {
-            *request.timeout_mut() = deadline.map(|deadline| deadline.saturating_duration_since(Instant::now()));
+            if let Some(deadline) = deadline {
+                *request.timeout_mut() = Some(deadline.saturating_duration_since(Instant::now()));
+            }
             let (response, exchange, made) = inner.send(request, hop).await?;
             let next = if inner.max_redirects == 0 { None } else { trail.follow(&response, &made.builder_headers) };
             let Some(next) = next else { return Ok(audited(response, exchange)) };
