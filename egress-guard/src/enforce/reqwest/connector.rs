@@ -84,20 +84,19 @@ impl<S> Layer<S> for ConnectLayer {
     type Service = ConnectGuard<S>;
 
     fn layer(&self, inner: S) -> ConnectGuard<S> {
-        ConnectGuard { inner: Arc::new(inner), guard: self.guard.clone() }
+        ConnectGuard { shared: Arc::new((inner, self.guard.clone())) }
     }
 }
 
+/// reqwest clones its connector with every request, and few requests need a connection: a clone is one count more.
 #[derive(Debug)]
 pub(super) struct ConnectGuard<S> {
-    /// Shared, as reqwest clones its connector with every request, and few requests need a connection.
-    inner: Arc<S>,
-    guard: Guard,
+    shared: Arc<(S, Guard)>,
 }
 
 impl<S> Clone for ConnectGuard<S> {
     fn clone(&self) -> Self {
-        Self { inner: Arc::clone(&self.inner), guard: self.guard.clone() }
+        Self { shared: Arc::clone(&self.shared) }
     }
 }
 
@@ -120,11 +119,11 @@ where
     fn call(&mut self, request: R) -> Self::Future {
         // Another client's request may be on its way in the same task, so what the request says of itself comes first.
         let meant = announced(&request).map(Arc::new).or_else(|| SENDING.try_with(Clone::clone).ok());
-        if let Err(denied) = refuse_early(&self.guard, meant.as_deref()) {
+        let (mut inner, guard) = (S::clone(&self.shared.0), self.shared.1.clone());
+        if let Err(denied) = refuse_early(&guard, meant.as_deref()) {
             return Box::pin(async { Err(denied.into()) });
         }
         let connecting = Connecting::to(meant);
-        let (mut inner, guard) = (S::clone(&self.inner), self.guard.clone());
         Box::pin(async move {
             let connect = async {
                 poll_fn(|context| inner.poll_ready(context)).await?;
