@@ -111,11 +111,24 @@ fn misunderstood(pattern: &str) -> Option<(String, String)> {
 
 /// Whether servers differ in where they see a separator or a dot segment in this path.
 pub(crate) fn is_ambiguous(path: &str) -> bool {
+    if has_nothing_to_read_differently(path) {
+        return false;
+    }
     // Also in what remains of it when some of its escapes are resolved: `%25%32f` is `%252f` is `%2f`.
     has_ambiguous_escape(path) || has_separator_in_doubt(path) || {
         let comparable = comparable(path);
         has_ambiguous_escape(&comparable) || has_separator_in_doubt(&comparable)
     }
+}
+
+/// Whether a path has none of what makes one ambiguous, as most have none.
+fn has_nothing_to_read_differently(path: &str) -> bool {
+    let mut after_slash = false;
+    path.bytes().all(|byte| {
+        let is_slash = byte == b'/';
+        let doubled = std::mem::replace(&mut after_slash, is_slash) && is_slash;
+        !doubled && !matches!(byte, b'%' | b';' | b'\\')
+    })
 }
 
 fn has_separator_in_doubt(path: &str) -> bool {
