@@ -27,7 +27,7 @@ fn named(name: &str, rules: &str) -> Policy {
 }
 
 /// `allow RULES`, or `deny` or `report` with the reason, the rule if one denies, and the policy.
-fn said(decision: &Decision) -> String {
+fn said(decision: &Decision<'_>) -> String {
     match decision {
         Decision::Allow { rule, baseline_rules } => {
             let rules: Vec<String> = baseline_rules.iter().chain([rule]).map(ToString::to_string).collect();

@@ -14,9 +14,9 @@ use crate::policy::{Boundary, CompiledRule, Effect, Layer, Mode, Policy, RuleId,
 /// A decision with everything that led to it.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
-pub struct Explanation {
+pub struct Explanation<'p> {
     /// What [`Policy::decide`] answers.
-    pub decision: Decision,
+    pub decision: Decision<'p>,
     /// On which side the destination lies, as the outermost layer sees it that says what is internal; nothing where
     /// that depends on the address, and it is not known.
     pub boundary: Option<Boundary>,
@@ -98,7 +98,7 @@ impl RuleExplanation {
 impl Policy {
     /// Explains a decision. It costs more than [`decide`](Self::decide), and says the same.
     #[must_use]
-    pub fn explain(&self, request: &Request<'_>, now: SystemTime) -> Explanation {
+    pub fn explain(&self, request: &Request<'_>, now: SystemTime) -> Explanation<'_> {
         let request = &Request { via: self.via(request.host, request.port), ..*request };
         Explanation {
             decision: self.decide(request, now),

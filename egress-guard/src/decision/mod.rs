@@ -106,28 +106,28 @@ impl<'a> Request<'a> {
 /// The answer of a policy.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[allow(clippy::exhaustive_enums, reason = "a third answer must break the code of everyone who enforces one")]
-pub enum Decision {
+pub enum Decision<'p> {
     /// The request may be sent.
     Allow {
         /// The rule that allows it; of layers, the innermost's.
-        rule: RuleId,
+        rule: &'p RuleId,
         /// The rules of the layers around it, the outermost first.
-        baseline_rules: Vec<RuleId>,
+        baseline_rules: Vec<&'p RuleId>,
     },
     /// The request must not be sent, or would not be if the mode were another.
     Deny {
         /// Why.
         reason: Reason,
         /// The deny rule that matched, or the allow rule that has expired.
-        rule: Option<RuleId>,
+        rule: Option<&'p RuleId>,
         /// The name of the policy that denies; of layers, the outermost that does.
-        policy: Arc<str>,
+        policy: &'p str,
         /// Whether the denial is enforced or only reported.
         mode: Mode,
     },
 }
 
-impl Decision {
+impl Decision<'_> {
     /// Whether the request must not be sent.
     #[must_use]
     pub fn is_enforced_denial(&self) -> bool {
@@ -145,38 +145,51 @@ impl Policy {
     ///
     /// Rules and modes end at midnight, UTC, of the day that they state.
     #[must_use]
-    pub fn decide(&self, request: &Request<'_>, now: SystemTime) -> Decision {
+    pub fn decide(&self, request: &Request<'_>, now: SystemTime) -> Decision<'_> {
         match self.answer(request, now) {
-            Answer::Allow(rules) => Decision::Allow {
-                rule: rules.rule.id.clone(),
-                baseline_rules: match rules.baseline.as_slice() {
-                    [] => Vec::new(),
-                    rules => rules.iter().map(|rule| rule.id.clone()).collect(),
-                },
-            },
+            Answer::Allow(Rules { rule, baseline }) => {
+                Decision::Allow { rule: &rule.id, baseline_rules: baseline.into_iter().map(|rule| &rule.id).collect() }
+            }
             Answer::Deny(Denial { layer, reason, rule, mode }) => {
-                Decision::Deny { reason, rule: rule.map(|rule| rule.id.clone()), policy: Arc::clone(&layer.name), mode }
+                Decision::Deny { reason, rule: rule.map(|rule| &rule.id), policy: &layer.name, mode }
             }
         }
     }
 
-    /// The decision, borrowed from the policy.
+    /// The decision, with all that the rules say.
+    #[inline]
     pub(crate) fn answer(&self, request: &Request<'_>, now: SystemTime) -> Answer<'_> {
-        let request = &Request { via: self.via(request.host, request.port), ..*request };
+        let through_the_proxy;
+        let request = match self.via(request.host, request.port) {
+            None => request,
+            via => {
+                through_the_proxy = Request { via, ..*request };
+                &through_the_proxy
+            }
+        };
+        if self.outer().is_empty() {
+            return match self.innermost().answer(request, now) {
+                LayerAnswer::Allow(rule) => Answer::Allow(Rules { rule, baseline: Vec::new() }),
+                LayerAnswer::Deny(denial) => Answer::Deny(denial),
+            };
+        }
+        self.answer_of_layers(request, now)
+    }
+
+    fn answer_of_layers(&self, request: &Request<'_>, now: SystemTime) -> Answer<'_> {
         let mut reported = None;
-        let mut rules = Vec::new();
-        let mut innermost = None;
-        for layer in self.layers() {
+        let mut baseline = Vec::new();
+        for layer in self.outer() {
             match layer.answer(request, now) {
+                LayerAnswer::Allow(rule) => baseline.push(rule),
                 LayerAnswer::Deny(denial) if denial.mode == Mode::Enforce => return Answer::Deny(denial),
                 LayerAnswer::Deny(denial) => reported = reported.or(Some(denial)),
-                LayerAnswer::Allow(rule) => rules.extend(innermost.replace(rule)),
             }
         }
-        match (reported, innermost) {
-            (None, Some(rule)) => Answer::Allow(Rules { rule, baseline: rules }),
-            (Some(denial), _) => Answer::Deny(denial),
-            (None, None) => Answer::Deny(Denial::by(self.innermost(), Reason::HostNotAllowed, None, Mode::Enforce)),
+        match (self.innermost().answer(request, now), reported) {
+            (LayerAnswer::Allow(rule), None) => Answer::Allow(Rules { rule, baseline }),
+            (LayerAnswer::Deny(denial), _) if denial.mode == Mode::Enforce => Answer::Deny(denial),
+            (_, Some(denial)) | (LayerAnswer::Deny(denial), None) => Answer::Deny(denial),
         }
     }
 }
@@ -422,7 +435,7 @@ mod tests {
     }
 
     /// `allow RULE` or `deny REASON`.
-    fn said(decision: Decision) -> String {
+    fn said(decision: &Decision<'_>) -> String {
         match decision {
             Decision::Allow { rule, .. } => format!("allow {rule}"),
             Decision::Deny { rule: Some(rule), .. } => format!("deny by {rule}"),
@@ -492,7 +505,7 @@ mod tests {
         for (name, method, url, expected) in cases {
             let method = Method::from_bytes(method.as_bytes()).unwrap();
             let destination = url.parse().unwrap();
-            assert_eq!(said(policy.decide(&Request::new(&method, &destination), NOW)), expected, "{name}: {url}");
+            assert_eq!(said(&policy.decide(&Request::new(&method, &destination), NOW)), expected, "{name}: {url}");
         }
     }
 
@@ -523,9 +536,9 @@ mod tests {
             let host = name.parse::<Host>().unwrap();
             let ip = ip.parse().unwrap();
             let at_name = Request::name(&host).peer(ip);
-            assert_eq!(said(policy.decide(&at_name, NOW)), expected, "{name} at {ip}");
+            assert_eq!(said(&policy.decide(&at_name, NOW)), expected, "{name} at {ip}");
             let at_connection = Request::connection(Scheme::Https, &host, 443).peer(ip);
-            assert_eq!(said(policy.decide(&at_connection, NOW)), expected, "connection to {name} at {ip}");
+            assert_eq!(said(&policy.decide(&at_connection, NOW)), expected, "connection to {name} at {ip}");
         }
     }
 
@@ -546,7 +559,7 @@ mod tests {
             ("to a literal", Request::connection(Scheme::Https, &literal, 8443), "allow warehouse"),
         ];
         for (name, request, expected) in cases {
-            assert_eq!(said(policy.decide(&request, NOW)), expected, "{name}");
+            assert_eq!(said(&policy.decide(&request, NOW)), expected, "{name}");
         }
     }
 
@@ -578,7 +591,7 @@ mod tests {
         ];
         for (url, expected) in cases {
             let destination = url.parse().unwrap();
-            assert_eq!(said(policy.decide(&Request::new(&Method::GET, &destination), NOW)), expected, "{url}");
+            assert_eq!(said(&policy.decide(&Request::new(&Method::GET, &destination), NOW)), expected, "{url}");
         }
     }
 
@@ -590,11 +603,11 @@ mod tests {
         let policy = Policy::builder("p").allow(open.clone()).allow(health).build().unwrap();
         // A connection to 10.0.0.1, opened for /health, would be used for /admin too.
         let admin = "https://partner.example/admin".parse().unwrap();
-        assert_eq!(said(policy.decide(&Request::new(&Method::GET, &admin), NOW)), "deny address-conflict");
+        assert_eq!(said(&policy.decide(&Request::new(&Method::GET, &admin), NOW)), "deny address-conflict");
 
         let wildcard = Rule::new("wildcard").hosts([".partner.example"]).addresses(["private"]);
         let policy = Policy::builder("p").allow(open).allow(wildcard).build().unwrap();
-        assert_eq!(said(policy.decide(&Request::new(&Method::GET, &admin), NOW)), "allow open");
+        assert_eq!(said(&policy.decide(&Request::new(&Method::GET, &admin), NOW)), "allow open");
     }
 
     #[test]
@@ -612,7 +625,7 @@ mod tests {
             [("https://api.example.com/", "allow wide"), ("https://x.bad.example.com/", "deny by late")]
         {
             let destination = url.parse().unwrap();
-            assert_eq!(said(policy.decide(&Request::new(&Method::GET, &destination), NOW)), expected, "{url}");
+            assert_eq!(said(&policy.decide(&Request::new(&Method::GET, &destination), NOW)), expected, "{url}");
         }
     }
 
@@ -623,8 +636,8 @@ mod tests {
         let any_path = Rule::new("any").hosts(["api.example.com"]);
         let with_deny = Rule::new("no-admin").hosts(["*.example.com"]).paths(["/admin/**"]);
         let policy = Policy::builder("p").allow(any_path.clone()).build().unwrap();
-        assert_eq!(said(policy.decide(&Request::new(&Method::GET, &url), NOW)), "allow any");
+        assert_eq!(said(&policy.decide(&Request::new(&Method::GET, &url), NOW)), "allow any");
         let policy = Policy::builder("p").allow(any_path).deny(with_deny).build().unwrap();
-        assert_eq!(said(policy.decide(&Request::new(&Method::GET, &url), NOW)), "deny ambiguous-path");
+        assert_eq!(said(&policy.decide(&Request::new(&Method::GET, &url), NOW)), "deny ambiguous-path");
     }
 }

@@ -7,10 +7,13 @@ use std::sync::Arc;
 
 use hashbrown::{HashMap, HashSet};
 use ipnet::IpNet;
+use smallvec::SmallVec;
 
 use super::draft::{PolicyDraft, RuleDraft, Text};
 use super::error::PolicyFault;
+use super::hosts::HostMap;
 use super::layer::{Index, Internal, Layer, Numbers};
+use super::methods::Methods;
 use super::path::{PathSet, PathSetBuilder};
 use super::pattern::{BadPattern, HostPattern};
 use super::rule::{Addresses, CompiledRule, Effect, RuleId};
@@ -31,7 +34,8 @@ pub(super) fn compile(draft: PolicyDraft, faults: Vec<PolicyFault>) -> Result<La
         compiler.rule(effect, draft);
     }
     if compiler.faults.is_empty() {
-        let Compiler { rules, index, internal, .. } = compiler;
+        let Compiler { rules, hosts, index, internal, .. } = compiler;
+        let index = Index { hosts: hosts.into(), ..index };
         Ok(Layer { name, owner, report_only_until, proxy, sha256: None, source: "code".into(), rules, index, internal })
     } else {
         Err(compiler.faults)
@@ -45,6 +49,7 @@ pub(crate) fn with_allow_rule(layer: &Layer, draft: RuleDraft) -> Result<Layer, 
     let mut compiler = Compiler {
         ids: layer.rules.iter().map(|rule| rule.id.clone()).collect(),
         rules: layer.rules.clone(),
+        hosts: layer.index.hosts.to_map(),
         index: layer.index.clone(),
         internal: layer.internal.clone(),
         internal_networks: layer.internal.networks.keys().collect(),
@@ -53,7 +58,8 @@ pub(crate) fn with_allow_rule(layer: &Layer, draft: RuleDraft) -> Result<Layer, 
     };
     compiler.rule(Effect::Allow, draft);
     if compiler.faults.is_empty() {
-        Ok(Layer { rules: compiler.rules, index: compiler.index, ..layer.clone() })
+        let index = Index { hosts: compiler.hosts.into(), ..compiler.index };
+        Ok(Layer { rules: compiler.rules, index, ..layer.clone() })
     } else {
         Err(compiler.faults)
     }
@@ -66,6 +72,8 @@ struct Compiler {
     rule: Option<RuleId>,
     ids: HashSet<RuleId>,
     rules: Vec<CompiledRule>,
+    hosts: HostMap<Numbers>,
+    /// The rest of the index.
     index: Index,
     internal: Internal,
     internal_networks: Vec<IpNet>,
@@ -105,9 +113,9 @@ impl Compiler {
         let paths = self.paths(&id, &draft);
         let compiled = CompiledRule {
             effect,
-            schemes: self.list(at, "schemes", draft.schemes.as_deref(), parse_scheme),
-            ports: self.list(at, "ports", draft.ports.as_deref(), parse_ports),
-            methods: self.list(at, "methods", draft.methods.as_deref(), parse_method),
+            schemes: self.list(at, "schemes", draft.schemes.as_deref(), parse_scheme).map(SmallVec::from_vec),
+            ports: self.list(at, "ports", draft.ports.as_deref(), parse_ports).map(SmallVec::from_vec),
+            methods: self.list(at, "methods", draft.methods.as_deref(), parse_method).map(Methods::new),
             paths,
             addresses: self.addresses(effect, &id, &draft),
             mode: self.rule_mode(effect, &id, draft.mode.as_ref()),
@@ -120,7 +128,7 @@ impl Compiler {
         let number = self.rules.len() as u32;
         self.rules.push(compiled);
         for pattern in &patterns {
-            self.index.hosts.update(pattern, |rules| push_once(rules, number));
+            self.hosts.update(pattern, |rules| push_once(rules, number));
         }
         for network in networks {
             push_once(self.index.networks.entry(network), number);

@@ -7,7 +7,9 @@ mod document;
 pub mod draft;
 mod error;
 mod hosts;
+mod index;
 mod layer;
+mod methods;
 mod network;
 mod path;
 mod pattern;
@@ -160,6 +162,11 @@ impl Policy {
     #[must_use]
     pub fn sha256(&self) -> Option<&str> {
         self.innermost.sha256.as_deref()
+    }
+
+    /// The layers around the innermost one, the outermost first.
+    pub(crate) fn outer(&self) -> &[Arc<Layer>] {
+        &self.outer
     }
 
     pub(crate) fn innermost(&self) -> &Layer {

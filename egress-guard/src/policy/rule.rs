@@ -7,10 +7,12 @@ use std::sync::Arc;
 use std::time::SystemTime;
 
 use http::Method;
+use smallvec::SmallVec;
 
 use super::address::{AddressClass, network_opens};
 use super::date::Day;
 use super::draft::{RuleDraft, Text};
+use super::methods::Methods;
 use super::network::NetworkMap;
 use super::path::PathSet;
 use super::{Boundary, Mode};
@@ -183,9 +185,9 @@ impl fmt::Debug for RuleId {
 pub(crate) struct CompiledRule {
     pub(crate) id: RuleId,
     pub(crate) effect: Effect,
-    pub(crate) schemes: Option<Vec<Scheme>>,
-    pub(crate) ports: Option<Vec<RangeInclusive<u16>>>,
-    pub(crate) methods: Option<Vec<Method>>,
+    pub(crate) schemes: Option<SmallVec<[Scheme; 2]>>,
+    pub(crate) ports: Option<SmallVec<[RangeInclusive<u16>; 2]>>,
+    pub(crate) methods: Option<Methods>,
     pub(crate) paths: Option<PathSet>,
     pub(crate) addresses: Arc<Addresses>,
     /// Whether the rule, a deny rule, only reports.
@@ -235,12 +237,11 @@ impl CompiledRule {
     }
 
     pub(crate) fn matches_method(&self, method: &Method) -> bool {
-        let same = |listed: &Method| match self.effect {
-            Effect::Allow => listed == method,
+        self.methods.as_ref().is_none_or(|methods| match self.effect {
+            Effect::Allow => methods.contain(method),
             // Some servers take `delete` for DELETE, and what they take is denied.
-            Effect::Deny => listed.as_str().eq_ignore_ascii_case(method.as_str()),
-        };
-        self.methods.as_ref().is_none_or(|methods| methods.iter().any(same))
+            Effect::Deny => methods.contain_in_any_case(method),
+        })
     }
 }
 

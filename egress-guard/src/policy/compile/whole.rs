@@ -5,6 +5,7 @@ use std::sync::Arc;
 use super::super::Mode;
 use super::super::date::Day;
 use super::super::draft::{PolicyDraft, Text};
+use super::super::hosts::HostMap;
 use super::super::pattern::{BadPattern, HostPattern};
 use super::super::rule::Effect;
 use super::super::value::{identifier_for, is_identifier, parse_network, parse_proxy};
@@ -103,9 +104,11 @@ impl Compiler {
             )),
             host => HostPattern::parse(host, Effect::Allow).map_err(BadPattern::into_parts),
         });
+        let mut hosts = HostMap::default();
         for pattern in patterns {
-            self.internal.hosts.update(&pattern, |()| ());
+            hosts.update(&pattern, |()| ());
         }
+        self.internal.hosts = hosts.into();
         self.internal_networks = self.parse_each(&draft.internal_networks, parse_network);
         for network in &self.internal_networks {
             self.internal.networks.entry(*network);
