@@ -11,6 +11,7 @@ use ipnet::IpNet;
 use super::draft::{PolicyDraft, RuleDraft, Text};
 use super::error::PolicyFault;
 use super::layer::{Index, Internal, Layer, Numbers};
+use super::network::NetworkMap;
 use super::path::{PathSet, PathSetBuilder};
 use super::pattern::{BadPattern, HostPattern};
 use super::rule::{Addresses, CompiledRule, Effect, RuleId};
@@ -31,7 +32,7 @@ pub(super) fn compile(draft: PolicyDraft, faults: Vec<PolicyFault>) -> Result<La
         compiler.rule(effect, draft);
     }
     if compiler.faults.is_empty() {
-        let Compiler { rules, index, internal, .. } = compiler;
+        let Compiler { rules, index, internal, .. } = compiler.finished();
         Ok(Layer { name, owner, report_only_until, proxy, sha256: None, source: "code".into(), rules, index, internal })
     } else {
         Err(compiler.faults)
@@ -46,14 +47,21 @@ pub(crate) fn with_allow_rule(layer: &Layer, draft: RuleDraft) -> Result<Layer, 
         ids: layer.rules.iter().map(|rule| rule.id.clone()).collect(),
         rules: layer.rules.clone(),
         index: layer.index.clone(),
+        networks: layer
+            .index
+            .networks
+            .iter()
+            .flat_map(|(network, rules)| rules.iter().map(move |rule| (network, *rule)))
+            .collect(),
         internal: layer.internal.clone(),
-        internal_networks: layer.internal.networks.keys().collect(),
+        internal_networks: layer.internal.networks.iter().map(|(network, ())| network).collect(),
         addresses: layer.rules.iter().map(addresses).collect(),
         ..Compiler::default()
     };
     compiler.rule(Effect::Allow, draft);
     if compiler.faults.is_empty() {
-        Ok(Layer { rules: compiler.rules, index: compiler.index, ..layer.clone() })
+        let Compiler { rules, index, .. } = compiler.finished();
+        Ok(Layer { rules, index, ..layer.clone() })
     } else {
         Err(compiler.faults)
     }
@@ -67,6 +75,8 @@ struct Compiler {
     ids: HashSet<RuleId>,
     rules: Vec<CompiledRule>,
     index: Index,
+    /// Of the index, which is built of all at once.
+    networks: Vec<(IpNet, u32)>,
     internal: Internal,
     internal_networks: Vec<IpNet>,
     /// Whether `[internal]` has faults, so that what it lacks is no fault of its own.
@@ -78,6 +88,11 @@ struct Compiler {
 }
 
 impl Compiler {
+    fn finished(mut self) -> Self {
+        self.index.networks = NetworkMap::new(std::mem::take(&mut self.networks), push_once);
+        self
+    }
+
     fn fault(&mut self, offset: Option<usize>, problem: impl Into<String>, cure: impl Into<String>) {
         let mut problem = problem.into();
         // A policy built in code has no lines; the rule's id is its place.
@@ -122,9 +137,7 @@ impl Compiler {
         for pattern in &patterns {
             self.index.hosts.update(pattern, |rules| push_once(rules, number));
         }
-        for network in networks {
-            push_once(self.index.networks.entry(network), number);
-        }
+        self.networks.extend(networks.into_iter().map(|network| (network, number)));
         if any_host {
             match effect {
                 Effect::Allow => self.index.allow_any_host.push(number),

@@ -52,6 +52,7 @@ impl Compiler {
 
     fn parse_addresses(&mut self, texts: &[Text]) -> Addresses {
         let mut addresses = Addresses::default();
+        let mut networks = Vec::new();
         for Text { text, offset } in texts {
             match text.as_str() {
                 "public" => addresses.public = true,
@@ -65,15 +66,9 @@ impl Compiler {
                         );
                     }
                 }
-                "internal" => {
-                    for network in &self.internal_networks {
-                        addresses.networks.entry(*network);
-                    }
-                }
+                "internal" => networks.extend_from_slice(&self.internal_networks),
                 other => match parse_network(other) {
-                    Ok(network) => {
-                        addresses.networks.entry(network);
-                    }
+                    Ok(network) => networks.push(network),
                     Err((problem, cure))
                         if other.contains(['/', ':']) || other.starts_with(|c: char| c.is_ascii_digit()) =>
                     {
@@ -87,6 +82,7 @@ impl Compiler {
                 },
             }
         }
+        addresses.networks = networks.into_iter().collect();
         addresses
     }
 

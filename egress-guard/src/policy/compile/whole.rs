@@ -107,9 +107,7 @@ impl Compiler {
             self.internal.hosts.update(&pattern, |()| ());
         }
         self.internal_networks = self.parse_each(&draft.internal_networks, parse_network);
-        for network in &self.internal_networks {
-            self.internal.networks.entry(*network);
-        }
+        self.internal.networks = self.internal_networks.iter().copied().collect();
         self.internal_is_faulty = draft.internal_unread || self.faults.len() > faults;
     }
 }
