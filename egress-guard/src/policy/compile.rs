@@ -26,6 +26,9 @@ pub(super) fn compile(draft: PolicyDraft, faults: Vec<PolicyFault>) -> Result<La
     let name = compiler.name(&draft);
     compiler.internal(&draft);
     let owner = compiler.prose("owner", draft.owner);
+    let rules = draft.deny.len() + draft.allow.len();
+    compiler.rules.reserve_exact(rules);
+    compiler.ids.reserve(rules);
     // Deny rules first, so that of all rules that match a request the first one decides.
     let drafts = draft.deny.into_iter().map(|draft| (Effect::Deny, draft));
     for (effect, draft) in drafts.chain(draft.allow.into_iter().map(|draft| (Effect::Allow, draft))) {
@@ -111,10 +114,10 @@ impl Compiler {
         self.has_subject(effect, &id, &draft);
 
         let hosts = draft.hosts.as_deref().unwrap_or_default();
-        let (any, hosts): (Vec<Text>, Vec<Text>) =
-            hosts.iter().cloned().partition(|host| effect == Effect::Deny && host.text == "*");
-        let any_host = draft.any_host || !any.is_empty();
-        let patterns = self.patterns(effect, &hosts);
+        let is_any = |host: &&Text| effect == Effect::Deny && host.text == "*";
+        let any_host = draft.any_host || hosts.iter().any(|host| is_any(&host));
+        let parse_host = |host: &str| HostPattern::parse(host, effect).map_err(BadPattern::into_parts);
+        let patterns = self.parse_each(hosts.iter().filter(|host| !is_any(host)), parse_host);
         let networks = self.parse_each(draft.networks.as_deref().unwrap_or_default(), parse_network);
         let at = (&id, &draft);
         let paths = self.paths(&id, &draft);
@@ -209,10 +212,6 @@ impl Compiler {
         );
     }
 
-    fn patterns(&mut self, effect: Effect, hosts: &[Text]) -> Vec<HostPattern> {
-        self.parse_each(hosts, |host| HostPattern::parse(host, effect).map_err(BadPattern::into_parts))
-    }
-
     fn list<T>(
         &mut self,
         (id, draft): (&RuleId, &RuleDraft),
@@ -228,8 +227,13 @@ impl Compiler {
     }
 
     /// The texts that can be read; a fault for each of the others.
-    fn parse_each<T>(&mut self, texts: &[Text], parse: impl Fn(&str) -> Result<T, (String, String)>) -> Vec<T> {
-        let mut parsed = Vec::with_capacity(texts.len());
+    fn parse_each<'t, T>(
+        &mut self,
+        texts: impl IntoIterator<Item = &'t Text>,
+        parse: impl Fn(&str) -> Result<T, (String, String)>,
+    ) -> Vec<T> {
+        let texts = texts.into_iter();
+        let mut parsed = Vec::with_capacity(texts.size_hint().1.unwrap_or_default());
         for Text { text, offset } in texts {
             match parse(text) {
                 Ok(value) => parsed.push(value),

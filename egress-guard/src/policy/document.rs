@@ -15,6 +15,14 @@ pub(super) fn from_toml(text: &str) -> Result<Layer, PolicyError> {
 }
 
 pub(super) fn from_json(text: &str) -> Result<Layer, PolicyError> {
+    // Nearly every policy that is loaded has no fault, and needs no places.
+    if let Some(root) = node::from_json_without_places(text)
+        && let (draft, faults) = read_tree(&root, Vec::new())
+        && faults.is_empty()
+        && let Ok(layer) = compile(draft, faults)
+    {
+        return Ok(layer);
+    }
     layer(text, node::from_json).map_err(|faults| PolicyError::in_text(text, in_json(faults)))
 }
 
@@ -54,9 +62,13 @@ fn read(text: &str, parse: Parse) -> Result<(PolicyDraft, Vec<PolicyFault>), Vec
         )]);
     }
     let (root, faults) = parse(text)?;
+    Ok(read_tree(&root, faults))
+}
+
+fn read_tree(root: &Node<'_>, faults: Vec<PolicyFault>) -> (PolicyDraft, Vec<PolicyFault>) {
     let mut reader = Reader { faults };
-    let draft = reader.policy(&root);
-    Ok((draft, reader.faults))
+    let draft = reader.policy(root);
+    (draft, reader.faults)
 }
 
 const POLICY_KEYS: &[&str] =
@@ -91,7 +103,9 @@ impl Reader {
     fn policy(&mut self, root: &Node<'_>) -> PolicyDraft {
         let mut draft = PolicyDraft { offset: Some(root.offset), ..PolicyDraft::default() };
         let mut version = None;
-        let Some(entries) = self.table(root, "the policy", "write keys and values, as in name = \"orders\"") else {
+        let Some(entries) =
+            self.table(root, || "the policy".to_owned(), "write keys and values, as in name = \"orders\"")
+        else {
             draft.unread = true;
             return draft;
         };
@@ -136,7 +150,7 @@ impl Reader {
     fn internal(&mut self, node: &Node<'_>, draft: &mut PolicyDraft) {
         let faults = self.faults.len();
         let cure = "write one table with hosts = [\".corp.example.com\"] or networks = [\"10.0.0.0/8\"]";
-        for Entry { key, key_offset, value } in self.table(node, "[internal]", cure).unwrap_or_default() {
+        for Entry { key, key_offset, value } in self.table(node, || "[internal]".to_owned(), cure).unwrap_or_default() {
             match &**key {
                 "hosts" => draft.internal_hosts = self.strings("hosts", value).unwrap_or_default(),
                 "networks" => draft.internal_networks = self.strings("networks", value).unwrap_or_default(),
@@ -161,8 +175,9 @@ impl Reader {
         let mut rule = RuleDraft { offset: Some(node.offset), ..RuleDraft::default() };
         let faults = self.faults.len();
         let cure = "write a rule, as in { id = \"payments-api\", hosts = [\"api.example.com\"] }";
-        let what = format!("a rule in {table}");
-        for Entry { key, key_offset, value } in self.table(node, &what, cure).unwrap_or_default() {
+        let entries = self.table(node, || format!("a rule in {table}"), cure).unwrap_or_default();
+        rule.places.reserve_exact(entries.len());
+        for Entry { key, key_offset, value } in entries {
             rule.places.extend(RULE_KEYS.iter().find(|known| *known == key).map(|known| (*known, value.offset)));
             match &**key {
                 "id" => rule.id = self.string("id", value),
@@ -186,11 +201,11 @@ impl Reader {
         rule
     }
 
-    fn table<'n>(&mut self, node: &'n Node<'n>, what: &str, cure: &str) -> Option<&'n [Entry<'n>]> {
+    fn table<'n>(&mut self, node: &'n Node<'n>, what: impl FnOnce() -> String, cure: &str) -> Option<&'n [Entry<'n>]> {
         match &node.value {
             Value::Table(entries) => Some(entries),
             other => {
-                self.fault(node.offset, format!("{what} is {}, not a table", other.kind()), cure);
+                self.fault(node.offset, format!("{} is {}, not a table", what(), other.kind()), cure);
                 None
             }
         }
@@ -222,11 +237,11 @@ impl Reader {
     }
 
     fn strings(&mut self, key: &str, node: &Node<'_>) -> Option<Vec<Text>> {
-        let write = match &node.value {
+        let write = || match &node.value {
             Value::String(text) => format!("write {key} = [{text:?}]"),
             _ => format!("write {key} = [\"...\"]"),
         };
-        self.texts(key, node, &write, |value| match value {
+        self.texts(key, node, write, |value| match value {
             Value::String(text) => Some(text),
             _ => None,
         })
@@ -234,7 +249,8 @@ impl Reader {
 
     /// Ports may be numbers, or ranges in a string.
     fn ports(&mut self, node: &Node<'_>) -> Option<Vec<Text>> {
-        self.texts("ports", node, "write ports = [443, \"8000-8099\"]", |value| match value {
+        let write = || "write ports = [443, \"8000-8099\"]".to_owned();
+        self.texts("ports", node, write, |value| match value {
             Value::String(text) | Value::Integer(text) => Some(text),
             _ => None,
         })
@@ -244,18 +260,18 @@ impl Reader {
         &mut self,
         key: &str,
         node: &Node<'_>,
-        cure: &str,
+        cure: impl Fn() -> String,
         read: for<'v> fn(&'v Value<'_>) -> Option<&'v str>,
     ) -> Option<Vec<Text>> {
         let Value::Array(items) = &node.value else {
-            self.fault(node.offset, format!("`{key}` is {}, not a list", node.value.kind()), cure);
+            self.fault(node.offset, format!("`{key}` is {}, not a list", node.value.kind()), cure());
             return None;
         };
         let mut texts = Vec::with_capacity(items.len());
         for item in items {
             match read(&item.value) {
                 Some(text) => texts.push(Text { text: text.to_owned(), offset: Some(item.offset) }),
-                None => self.fault(item.offset, format!("`{key}` lists {}", item.value.kind()), cure),
+                None => self.fault(item.offset, format!("`{key}` lists {}", item.value.kind()), cure()),
             }
         }
         Some(texts)

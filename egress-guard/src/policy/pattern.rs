@@ -1,5 +1,6 @@
 //! Host patterns: which names a rule is about.
 
+use std::borrow::Cow;
 use std::fmt;
 use std::net::{IpAddr, Ipv6Addr};
 
@@ -46,8 +47,13 @@ pub(super) struct BadPattern {
 impl HostPattern {
     /// Reads a pattern. In a deny rule a wildcard may match as much as it likes.
     pub(super) fn parse(text: &str, effect: Effect) -> Result<Self, BadPattern> {
-        refuse_what_is_no_host(text, effect)?;
-        let lower = text.to_ascii_lowercase();
+        if !is_made_of_labels(text) {
+            refuse_what_is_no_host(text, effect)?;
+        }
+        let lower = match text.bytes().any(|byte| byte.is_ascii_uppercase()) {
+            true => Cow::Owned(text.to_ascii_lowercase()),
+            false => Cow::Borrowed(text),
+        };
         let name = lower.strip_suffix('.').unwrap_or(&lower);
         let (reach, labels) = if let Some(rest) = name.strip_prefix("*.") {
             (Reach::Below, rest)
@@ -178,6 +184,13 @@ fn ends_in_a_number(labels: &str) -> bool {
     last.starts_with("0x") || last.bytes().all(|byte| byte.is_ascii_digit())
 }
 
+/// Whether a text has only characters of labels, and not of wildcards alone. What [`refuse_what_is_no_host`] refuses has
+/// others, or is one of a few that have no letter.
+fn is_made_of_labels(text: &str) -> bool {
+    text.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.' | b'*'))
+        && text.bytes().any(|byte| byte.is_ascii_alphanumeric())
+}
+
 fn refuse_what_is_no_host(text: &str, effect: Effect) -> Result<(), BadPattern> {
     let shown = text.escape_debug();
     if text.trim().is_empty() {
@@ -244,6 +257,9 @@ fn refuse_what_is_no_host(text: &str, effect: Effect) -> Result<(), BadPattern> 
 
 fn refuse_bad_labels(text: &str, labels: &str) -> Result<(), BadPattern> {
     for label in labels.split('.') {
+        if is_good(label) {
+            continue;
+        }
         let problem = if label.is_empty() {
             "has an empty label".to_owned()
         } else if label.len() > 63 {
@@ -271,6 +287,13 @@ fn refuse_bad_labels(text: &str, labels: &str) -> Result<(), BadPattern> {
         ));
     }
     Ok(())
+}
+
+fn is_good(label: &str) -> bool {
+    let is_of_labels = |byte: u8| matches!(byte, b'a'..=b'z' | b'0'..=b'9' | b'-' | b'_' | b'*');
+    (1..=63).contains(&label.len())
+        && label.bytes().all(is_of_labels)
+        && label.bytes().filter(|byte| *byte == b'*').count() <= 1
 }
 
 /// A wildcard needs two literal labels to its right, or whoever registers a name below the top level is let in.
