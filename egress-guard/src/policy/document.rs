@@ -3,10 +3,12 @@
 mod node;
 mod syntax;
 
+use std::borrow::Cow;
+
 use node::{Entry, Node, Parsed, Value};
 
 use super::compile::compile;
-use super::draft::{PolicyDraft, RuleDraft, Text};
+use super::draft::{BorrowedPolicy, BorrowedRule, BorrowedText, Text};
 use super::error::{PolicyError, PolicyFault};
 use super::layer::Layer;
 
@@ -17,7 +19,7 @@ pub(super) fn from_toml(text: &str) -> Result<Layer, PolicyError> {
 pub(super) fn from_json(text: &str) -> Result<Layer, PolicyError> {
     // Nearly every policy that is loaded has no fault, and needs no places.
     if let Some(root) = node::from_json_without_places(text)
-        && let (draft, faults) = read_tree(&root, Vec::new())
+        && let (draft, faults) = read_tree(&root, false, Vec::new())
         && faults.is_empty()
         && let Ok(layer) = compile(draft, faults)
     {
@@ -26,11 +28,11 @@ pub(super) fn from_json(text: &str) -> Result<Layer, PolicyError> {
     layer(text, node::from_json).map_err(|faults| PolicyError::in_text(text, in_json(faults)))
 }
 
-pub(super) fn draft_from_toml(text: &str) -> Result<PolicyDraft, PolicyError> {
+pub(super) fn draft_from_toml(text: &str) -> Result<BorrowedPolicy<'_>, PolicyError> {
     draft(text, node::from_toml).map_err(|faults| PolicyError::in_text(text, faults))
 }
 
-pub(super) fn draft_from_json(text: &str) -> Result<PolicyDraft, PolicyError> {
+pub(super) fn draft_from_json(text: &str) -> Result<BorrowedPolicy<'_>, PolicyError> {
     draft(text, node::from_json).map_err(|faults| PolicyError::in_text(text, in_json(faults)))
 }
 
@@ -39,13 +41,13 @@ fn in_json(faults: Vec<PolicyFault>) -> Vec<PolicyFault> {
     faults.into_iter().map(|fault| fault.with_cure(syntax::in_json)).collect()
 }
 
-type Parse = fn(&str) -> Parsed<'_>;
+type Parse<'t> = fn(&'t str) -> Parsed<'t>;
 
-fn layer(text: &str, parse: Parse) -> Result<Layer, Vec<PolicyFault>> {
+fn layer<'t>(text: &'t str, parse: Parse<'t>) -> Result<Layer, Vec<PolicyFault>> {
     read(text, parse).and_then(|(draft, faults)| compile(draft, faults))
 }
 
-fn draft(text: &str, parse: Parse) -> Result<PolicyDraft, Vec<PolicyFault>> {
+fn draft<'t>(text: &'t str, parse: Parse<'t>) -> Result<BorrowedPolicy<'t>, Vec<PolicyFault>> {
     match read(text, parse)? {
         (draft, faults) if faults.is_empty() => Ok(draft),
         (_, faults) => Err(faults),
@@ -53,7 +55,7 @@ fn draft(text: &str, parse: Parse) -> Result<PolicyDraft, Vec<PolicyFault>> {
 }
 
 /// The draft, and what of the text could not be read into it.
-fn read(text: &str, parse: Parse) -> Result<(PolicyDraft, Vec<PolicyFault>), Vec<PolicyFault>> {
+fn read<'t>(text: &'t str, parse: Parse<'t>) -> Result<(BorrowedPolicy<'t>, Vec<PolicyFault>), Vec<PolicyFault>> {
     if text.trim().is_empty() {
         return Err(vec![PolicyFault::new(
             None,
@@ -62,11 +64,15 @@ fn read(text: &str, parse: Parse) -> Result<(PolicyDraft, Vec<PolicyFault>), Vec
         )]);
     }
     let (root, faults) = parse(text)?;
-    Ok(read_tree(&root, faults))
+    Ok(read_tree(&root, true, faults))
 }
 
-fn read_tree(root: &Node<'_>, faults: Vec<PolicyFault>) -> (PolicyDraft, Vec<PolicyFault>) {
-    let mut reader = Reader { faults };
+fn read_tree<'t>(
+    root: &Node<'t>,
+    has_places: bool,
+    faults: Vec<PolicyFault>,
+) -> (BorrowedPolicy<'t>, Vec<PolicyFault>) {
+    let mut reader = Reader { has_places, faults };
     let draft = reader.policy(root);
     (draft, reader.faults)
 }
@@ -92,6 +98,8 @@ const RULE_KEYS: &[&str] = &[
 ];
 
 struct Reader {
+    /// Whether the tree knows where its keys and values stand.
+    has_places: bool,
     faults: Vec<PolicyFault>,
 }
 
@@ -100,8 +108,8 @@ impl Reader {
         self.faults.push(PolicyFault::new(Some(offset), problem, cure));
     }
 
-    fn policy(&mut self, root: &Node<'_>) -> PolicyDraft {
-        let mut draft = PolicyDraft { offset: Some(root.offset), ..PolicyDraft::default() };
+    fn policy<'t>(&mut self, root: &Node<'t>) -> BorrowedPolicy<'t> {
+        let mut draft = BorrowedPolicy { offset: Some(root.offset), ..BorrowedPolicy::default() };
         let mut version = None;
         let Some(entries) =
             self.table(root, || "the policy".to_owned(), "write keys and values, as in name = \"orders\"")
@@ -138,7 +146,7 @@ impl Reader {
             }
         }
         match version {
-            Some(Node { value: Value::Integer(version), .. }) if version == "1" => {}
+            Some(Node { value: Value::Integer(1), .. }) => {}
             Some(node) => {
                 self.fault(node.offset, "this version of the policy language is unknown", "write version = 1");
             }
@@ -147,7 +155,7 @@ impl Reader {
         draft
     }
 
-    fn internal(&mut self, node: &Node<'_>, draft: &mut PolicyDraft) {
+    fn internal<'t>(&mut self, node: &Node<'t>, draft: &mut BorrowedPolicy<'t>) {
         let faults = self.faults.len();
         let cure = "write one table with hosts = [\".corp.example.com\"] or networks = [\"10.0.0.0/8\"]";
         for Entry { key, key_offset, value } in self.table(node, || "[internal]".to_owned(), cure).unwrap_or_default() {
@@ -160,7 +168,7 @@ impl Reader {
         draft.internal_unread = self.faults.len() > faults;
     }
 
-    fn rules(&mut self, table: &str, node: &Node<'_>) -> Vec<RuleDraft> {
+    fn rules<'t>(&mut self, table: &str, node: &Node<'t>) -> Vec<BorrowedRule<'t>> {
         match &node.value {
             Value::Array(items) => items.iter().map(|item| self.rule(table, item)).collect(),
             other => {
@@ -171,14 +179,17 @@ impl Reader {
         }
     }
 
-    fn rule(&mut self, table: &str, node: &Node<'_>) -> RuleDraft {
-        let mut rule = RuleDraft { offset: Some(node.offset), ..RuleDraft::default() };
+    fn rule<'t>(&mut self, table: &str, node: &Node<'t>) -> BorrowedRule<'t> {
+        let mut rule = BorrowedRule { offset: Some(node.offset), ..BorrowedRule::default() };
         let faults = self.faults.len();
         let cure = "write a rule, as in { id = \"payments-api\", hosts = [\"api.example.com\"] }";
         let entries = self.table(node, || format!("a rule in {table}"), cure).unwrap_or_default();
-        rule.places.reserve_exact(entries.len());
+        if self.has_places {
+            let known =
+                |entry: &Entry<'t>| Some((*RULE_KEYS.iter().find(|known| **known == entry.key)?, entry.value.offset));
+            rule.places = entries.iter().filter_map(known).collect();
+        }
         for Entry { key, key_offset, value } in entries {
-            rule.places.extend(RULE_KEYS.iter().find(|known| *known == key).map(|known| (*known, value.offset)));
             match &**key {
                 "id" => rule.id = self.string("id", value),
                 "hosts" => rule.hosts = self.strings("hosts", value),
@@ -201,7 +212,12 @@ impl Reader {
         rule
     }
 
-    fn table<'n>(&mut self, node: &'n Node<'n>, what: impl FnOnce() -> String, cure: &str) -> Option<&'n [Entry<'n>]> {
+    fn table<'n, 't>(
+        &mut self,
+        node: &'n Node<'t>,
+        what: impl FnOnce() -> String,
+        cure: &str,
+    ) -> Option<&'n [Entry<'t>]> {
         match &node.value {
             Value::Table(entries) => Some(entries),
             other => {
@@ -211,9 +227,9 @@ impl Reader {
         }
     }
 
-    fn string(&mut self, key: &str, node: &Node<'_>) -> Option<Text> {
+    fn string<'t>(&mut self, key: &str, node: &Node<'t>) -> Option<BorrowedText<'t>> {
         match &node.value {
-            Value::String(text) => Some(Text { text: text.clone().into_owned(), offset: Some(node.offset) }),
+            Value::String(text) => Some(Text { text: text.clone(), offset: Some(node.offset) }),
             other => {
                 let problem = format!("`{key}` is {}, not a string", other.kind());
                 self.fault(node.offset, problem, format!("write {key} = \"...\""));
@@ -223,11 +239,9 @@ impl Reader {
     }
 
     /// JSON has no dates, so that a string will do.
-    fn date(&mut self, key: &str, node: &Node<'_>) -> Option<Text> {
+    fn date<'t>(&mut self, key: &str, node: &Node<'t>) -> Option<BorrowedText<'t>> {
         match &node.value {
-            Value::Date(text) | Value::String(text) => {
-                Some(Text { text: text.clone().into_owned(), offset: Some(node.offset) })
-            }
+            Value::Date(text) | Value::String(text) => Some(Text { text: text.clone(), offset: Some(node.offset) }),
             other => {
                 let problem = format!("`{key}` is {}, not a date", other.kind());
                 self.fault(node.offset, problem, format!("write the day alone, as in {key} = 2027-03-31"));
@@ -236,33 +250,34 @@ impl Reader {
         }
     }
 
-    fn strings(&mut self, key: &str, node: &Node<'_>) -> Option<Vec<Text>> {
+    fn strings<'t>(&mut self, key: &str, node: &Node<'t>) -> Option<Vec<BorrowedText<'t>>> {
         let write = || match &node.value {
             Value::String(text) => format!("write {key} = [{text:?}]"),
             _ => format!("write {key} = [\"...\"]"),
         };
         self.texts(key, node, write, |value| match value {
-            Value::String(text) => Some(text),
+            Value::String(text) => Some(text.clone()),
             _ => None,
         })
     }
 
     /// Ports may be numbers, or ranges in a string.
-    fn ports(&mut self, node: &Node<'_>) -> Option<Vec<Text>> {
+    fn ports<'t>(&mut self, node: &Node<'t>) -> Option<Vec<BorrowedText<'t>>> {
         let write = || "write ports = [443, \"8000-8099\"]".to_owned();
         self.texts("ports", node, write, |value| match value {
-            Value::String(text) | Value::Integer(text) => Some(text),
+            Value::String(text) => Some(text.clone()),
+            Value::Integer(number) => Some(number.to_string().into()),
             _ => None,
         })
     }
 
-    fn texts(
+    fn texts<'t>(
         &mut self,
         key: &str,
-        node: &Node<'_>,
+        node: &Node<'t>,
         cure: impl Fn() -> String,
-        read: for<'v> fn(&'v Value<'_>) -> Option<&'v str>,
-    ) -> Option<Vec<Text>> {
+        read: fn(&Value<'t>) -> Option<Cow<'t, str>>,
+    ) -> Option<Vec<BorrowedText<'t>>> {
         let Value::Array(items) = &node.value else {
             self.fault(node.offset, format!("`{key}` is {}, not a list", node.value.kind()), cure());
             return None;
@@ -270,7 +285,7 @@ impl Reader {
         let mut texts = Vec::with_capacity(items.len());
         for item in items {
             match read(&item.value) {
-                Some(text) => texts.push(Text { text: text.to_owned(), offset: Some(item.offset) }),
+                Some(text) => texts.push(Text { text, offset: Some(item.offset) }),
                 None => self.fault(item.offset, format!("`{key}` lists {}", item.value.kind()), cure()),
             }
         }

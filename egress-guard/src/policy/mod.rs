@@ -14,6 +14,7 @@ mod pattern;
 mod rule;
 mod value;
 
+use std::borrow::Cow;
 use std::fmt;
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -310,7 +311,7 @@ impl PolicyBuilder {
     ///
     /// Every fault at once, each with what to write instead.
     pub fn build(self) -> Result<Policy, PolicyError> {
-        let compiled = compile::compile(self.draft, Vec::new());
+        let compiled = compile::compile(self.draft.map(Cow::Owned), Vec::new());
         compiled.map(Policy::of).map_err(|faults| PolicyError::new("the policy", faults))
     }
 }

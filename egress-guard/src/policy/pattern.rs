@@ -180,8 +180,9 @@ fn network_of(ip: IpAddr) -> IpNet {
 
 /// Whether a URL parser takes a name for an IPv4 address, by the "ends in a number checker" of the URL standard.
 fn ends_in_a_number(labels: &str) -> bool {
-    let last = labels.rsplit('.').next().unwrap_or_default();
-    last.starts_with("0x") || last.bytes().all(|byte| byte.is_ascii_digit())
+    let start = labels.bytes().rposition(|byte| byte == b'.').map_or(0, |dot| dot + 1);
+    let last = labels.as_bytes().get(start..).unwrap_or_default();
+    last.starts_with(b"0x") || last.iter().all(u8::is_ascii_digit)
 }
 
 /// Whether a text has only characters of labels, and not of wildcards alone. What [`refuse_what_is_no_host`] refuses has
@@ -256,10 +257,10 @@ fn refuse_what_is_no_host(text: &str, effect: Effect) -> Result<(), BadPattern> 
 }
 
 fn refuse_bad_labels(text: &str, labels: &str) -> Result<(), BadPattern> {
+    if are_good(labels) {
+        return Ok(());
+    }
     for label in labels.split('.') {
-        if is_good(label) {
-            continue;
-        }
         let problem = if label.is_empty() {
             "has an empty label".to_owned()
         } else if label.len() > 63 {
@@ -289,11 +290,18 @@ fn refuse_bad_labels(text: &str, labels: &str) -> Result<(), BadPattern> {
     Ok(())
 }
 
-fn is_good(label: &str) -> bool {
-    let is_of_labels = |byte: u8| matches!(byte, b'a'..=b'z' | b'0'..=b'9' | b'-' | b'_' | b'*');
-    (1..=63).contains(&label.len())
-        && label.bytes().all(is_of_labels)
-        && label.bytes().filter(|byte| *byte == b'*').count() <= 1
+/// Whether nothing is wrong with these labels, told in one walk.
+fn are_good(labels: &str) -> bool {
+    let (mut length, mut stars) = (0, 0);
+    for byte in labels.bytes() {
+        match byte {
+            b'.' if length > 0 => (length, stars) = (0, 0),
+            b'a'..=b'z' | b'0'..=b'9' | b'-' | b'_' if length < 63 => length += 1,
+            b'*' if length < 63 && stars == 0 => (length, stars) = (length + 1, 1),
+            _ => return false,
+        }
+    }
+    length > 0 && labels.len() <= 253
 }
 
 /// A wildcard needs two literal labels to its right, or whoever registers a name below the top level is let in.
