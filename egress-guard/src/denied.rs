@@ -10,7 +10,7 @@ use ipnet::IpNet;
 
 use crate::decision::{Denial, Reason, Request};
 use crate::destination::{Host, InvalidDestination, Scheme};
-use crate::policy::{AddressClass, CompiledRule, Policy, RuleId};
+use crate::policy::{AddressClass, CompiledRule, Policy, RuleId, path_pattern};
 
 /// A request that the policy does not allow. Nothing of it was sent.
 ///
@@ -218,7 +218,7 @@ fn explain(reason: Reason, rule: Option<&CompiledRule>, request: &Request<'_>) -
             let method = shortened(method.map(Method::as_str).unwrap_or_default(), 32);
             format!("no rule for this host allows the method; have \"{method}\" added to the `methods` of its rule")
         }
-        Reason::PathNotAllowed => match path.filter(|path| path.len() <= SHOWN_PATH).map(globset::escape) {
+        Reason::PathNotAllowed => match path.filter(|path| path.len() <= SHOWN_PATH).map(path_pattern) {
             // Escaped: a path of stars from outside must not become a pattern for everything.
             Some(path) => {
                 format!("no rule for this host allows the path; have \"{path}\" added to the `paths` of its rule")

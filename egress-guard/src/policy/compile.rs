@@ -13,7 +13,7 @@ use super::draft::{BorrowedPolicy, BorrowedRule, BorrowedText, RuleDraft, Text};
 use super::error::PolicyFault;
 use super::layer::{Index, Internal, Layer, Numbers};
 use super::network::NetworkMap;
-use super::path::{PathSet, PathSetBuilder};
+use super::path::PathSet;
 use super::pattern::{BadPattern, HostPattern};
 use super::rule::{Addresses, CompiledRule, Conditions, Effect, Rest, RuleId};
 use super::value::{identifier_for, is_identifier, parse_method, parse_network, parse_ports, parse_scheme};
@@ -274,20 +274,13 @@ impl Compiler {
         if paths.is_empty() && !draft.unread {
             self.empty(id, draft, "paths");
         }
-        let mut builder = PathSetBuilder::new();
+        let mut set = PathSet::default();
         for path in paths {
-            if let Err((problem, cure)) = builder.add(&path.text) {
+            if let Err((problem, cure)) = set.add(&path.text) {
                 self.fault(path.offset, problem, cure);
             }
         }
-        match builder.build() {
-            Ok(set) => Some(set),
-            Err(error) => {
-                let problem = format!("the paths of rule `{id}` are too large: {error}");
-                self.fault(draft.place("paths"), problem, "make several rules of it, each with some of the paths");
-                None
-            }
-        }
+        Some(set)
     }
 
     fn rule_mode(&mut self, effect: Effect, id: &RuleId, text: Option<&BorrowedText<'_>>) -> Mode {

@@ -26,7 +26,7 @@ pub use rule::{Effect, Rule, RuleId};
 
 pub(crate) use compile::with_allow_rule;
 pub(crate) use layer::{Layer, Subject};
-pub(crate) use path::{is_ambiguous, path_pattern_for};
+pub(crate) use path::{is_ambiguous, path_pattern, path_pattern_for};
 pub(crate) use rule::{Addresses, CompiledRule};
 
 use crate::destination::{Destination, Host};

@@ -89,7 +89,7 @@ impl Rule {
         self
     }
 
-    /// The paths: [`globset`] patterns with `/` as separator, each beginning with `/`.
+    /// The paths, as globs that begin with `/`: `*` within a segment, `**` between slashes, `[abc]`, `{a,b}`.
     pub fn paths<T: Into<String>>(mut self, paths: impl IntoIterator<Item = T>) -> Self {
         append(&mut self.draft.paths, paths);
         self
