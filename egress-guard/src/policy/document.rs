@@ -1,6 +1,7 @@
 //! The policy file, in TOML or JSON: one shape, read by hand so that every fault is found and has its place.
 
 mod node;
+mod stream;
 mod syntax;
 
 use std::borrow::Cow;
@@ -18,10 +19,8 @@ pub(super) fn from_toml(text: &str) -> Result<Layer, PolicyError> {
 
 pub(super) fn from_json(text: &str) -> Result<Layer, PolicyError> {
     // Nearly every policy that is loaded has no fault, and needs no places.
-    if let Some(root) = node::from_json_without_places(text)
-        && let (draft, faults) = read_tree(&root, false, Vec::new())
-        && faults.is_empty()
-        && let Ok(layer) = compile(draft, faults)
+    if let Some(draft) = stream::from_json(text)
+        && let Ok(layer) = compile(draft, Vec::new())
     {
         return Ok(layer);
     }
@@ -64,17 +63,9 @@ fn read<'t>(text: &'t str, parse: Parse<'t>) -> Result<(BorrowedPolicy<'t>, Vec<
         )]);
     }
     let (root, faults) = parse(text)?;
-    Ok(read_tree(&root, true, faults))
-}
-
-fn read_tree<'t>(
-    root: &Node<'t>,
-    has_places: bool,
-    faults: Vec<PolicyFault>,
-) -> (BorrowedPolicy<'t>, Vec<PolicyFault>) {
-    let mut reader = Reader { has_places, faults };
-    let draft = reader.policy(root);
-    (draft, reader.faults)
+    let mut reader = Reader { faults };
+    let draft = reader.policy(&root);
+    Ok((draft, reader.faults))
 }
 
 const POLICY_KEYS: &[&str] =
@@ -98,8 +89,6 @@ const RULE_KEYS: &[&str] = &[
 ];
 
 struct Reader {
-    /// Whether the tree knows where its keys and values stand.
-    has_places: bool,
     faults: Vec<PolicyFault>,
 }
 
@@ -110,7 +99,6 @@ impl Reader {
 
     fn policy<'t>(&mut self, root: &Node<'t>) -> BorrowedPolicy<'t> {
         let mut draft = BorrowedPolicy { offset: Some(root.offset), ..BorrowedPolicy::default() };
-        let mut version = None;
         let Some(entries) =
             self.table(root, || "the policy".to_owned(), "write keys and values, as in name = \"orders\"")
         else {
@@ -119,40 +107,46 @@ impl Reader {
         };
         for Entry { key, key_offset, value } in entries {
             match &**key {
-                "version" => version = Some(value),
-                "name" => {
-                    draft.name = self.string("name", value);
-                    draft.unread |= draft.name.is_none();
-                }
-                "owner" => draft.owner = self.string("owner", value),
-                "mode" => {
-                    draft.mode = self.string("mode", value);
-                    draft.unread |= draft.mode.is_none();
-                }
-                "report_only_until" => {
-                    draft.report_only_until = self.date("report_only_until", value);
-                    draft.unread |= draft.report_only_until.is_none();
-                }
-                "proxy" => {
-                    draft.proxy = self.string("proxy", value);
-                    draft.unread |= draft.proxy.is_none();
-                }
-                "internal" => self.internal(value, &mut draft),
                 "allow" => draft.allow = self.rules("[[allow]]", value),
                 "deny" => draft.deny = self.rules("[[deny]]", value),
-                // For editors.
-                "$schema" => _ = self.string("$schema", value),
-                unknown => self.unknown_key(unknown, *key_offset, "a policy", POLICY_KEYS),
+                _ => self.policy_key(&mut draft, key, *key_offset, value),
             }
         }
-        match version {
-            Some(Node { value: Value::Integer(1), .. }) => {}
-            Some(node) => {
-                self.fault(node.offset, "this version of the policy language is unknown", "write version = 1");
-            }
-            None => self.fault(0, "the policy has no `version`", "write version = 1 as its first line"),
+        if !entries.iter().any(|entry| entry.key == "version") {
+            self.fault(0, "the policy has no `version`", "write version = 1 as its first line");
         }
         draft
+    }
+
+    /// Reads one key of the policy, but for its rules.
+    fn policy_key<'t>(&mut self, draft: &mut BorrowedPolicy<'t>, key: &str, key_offset: usize, value: &Node<'t>) {
+        match key {
+            "version" => match value {
+                Node { value: Value::Integer(1), .. } => {}
+                node => self.fault(node.offset, "this version of the policy language is unknown", "write version = 1"),
+            },
+            "name" => {
+                draft.name = self.string("name", value);
+                draft.unread |= draft.name.is_none();
+            }
+            "owner" => draft.owner = self.string("owner", value),
+            "mode" => {
+                draft.mode = self.string("mode", value);
+                draft.unread |= draft.mode.is_none();
+            }
+            "report_only_until" => {
+                draft.report_only_until = self.date("report_only_until", value);
+                draft.unread |= draft.report_only_until.is_none();
+            }
+            "proxy" => {
+                draft.proxy = self.string("proxy", value);
+                draft.unread |= draft.proxy.is_none();
+            }
+            "internal" => self.internal(value, draft),
+            // For editors.
+            "$schema" => _ = self.string("$schema", value),
+            unknown => self.unknown_key(unknown, key_offset, "a policy", POLICY_KEYS),
+        }
     }
 
     fn internal<'t>(&mut self, node: &Node<'t>, draft: &mut BorrowedPolicy<'t>) {
@@ -184,32 +178,42 @@ impl Reader {
         let faults = self.faults.len();
         let cure = "write a rule, as in { id = \"payments-api\", hosts = [\"api.example.com\"] }";
         let entries = self.table(node, || format!("a rule in {table}"), cure).unwrap_or_default();
-        if self.has_places {
-            let known =
-                |entry: &Entry<'t>| Some((*RULE_KEYS.iter().find(|known| **known == entry.key)?, entry.value.offset));
-            rule.places = entries.iter().filter_map(known).collect();
-        }
+        let place =
+            |entry: &Entry<'t>| Some((*RULE_KEYS.iter().find(|known| **known == entry.key)?, entry.value.offset));
+        rule.places = entries.iter().filter_map(place).collect();
         for Entry { key, key_offset, value } in entries {
-            match &**key {
-                "id" => rule.id = self.string("id", value),
-                "hosts" => rule.hosts = self.strings("hosts", value),
-                "networks" => rule.networks = self.strings("networks", value),
-                "ports" => rule.ports = self.ports(value),
-                "schemes" => rule.schemes = self.strings("schemes", value),
-                "methods" => rule.methods = self.strings("methods", value),
-                "paths" => rule.paths = self.strings("paths", value),
-                "addresses" => rule.addresses = self.strings("addresses", value),
-                "boundary" => rule.boundary = self.string("boundary", value),
-                "mode" => rule.mode = self.string("mode", value),
-                "expires" => rule.expires = self.date("expires", value),
-                "reason" => rule.reason = self.string("reason", value),
-                "owner" => rule.owner = self.string("owner", value),
-                "dangerously_any_host" => rule.any_host = self.boolean("dangerously_any_host", value),
-                unknown => self.unknown_key(unknown, *key_offset, table, RULE_KEYS),
-            }
+            self.rule_key(&mut rule, table, key, *key_offset, value);
         }
         rule.unread = self.faults.len() > faults;
         rule
+    }
+
+    /// Reads one key of a rule.
+    fn rule_key<'t>(
+        &mut self,
+        rule: &mut BorrowedRule<'t>,
+        table: &str,
+        key: &str,
+        key_offset: usize,
+        value: &Node<'t>,
+    ) {
+        match key {
+            "id" => rule.id = self.string("id", value),
+            "hosts" => rule.hosts = self.strings("hosts", value),
+            "networks" => rule.networks = self.strings("networks", value),
+            "ports" => rule.ports = self.ports(value),
+            "schemes" => rule.schemes = self.strings("schemes", value),
+            "methods" => rule.methods = self.strings("methods", value),
+            "paths" => rule.paths = self.strings("paths", value),
+            "addresses" => rule.addresses = self.strings("addresses", value),
+            "boundary" => rule.boundary = self.string("boundary", value),
+            "mode" => rule.mode = self.string("mode", value),
+            "expires" => rule.expires = self.date("expires", value),
+            "reason" => rule.reason = self.string("reason", value),
+            "owner" => rule.owner = self.string("owner", value),
+            "dangerously_any_host" => rule.any_host = self.boolean("dangerously_any_host", value),
+            unknown => self.unknown_key(unknown, key_offset, table, RULE_KEYS),
+        }
     }
 
     fn table<'n, 't>(

@@ -1,13 +1,10 @@
 //! TOML and JSON as one tree in which every key and value knows its byte offset.
 
 use std::borrow::Cow;
-use std::fmt;
 
 use hashbrown::HashSet;
 use jsonc_parser::ast::{ObjectProp, ObjectPropName};
 use jsonc_parser::errors::ParseErrorKind;
-use serde::de::{Error, MapAccess, SeqAccess, Visitor};
-use serde::{Deserialize, Deserializer};
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
@@ -39,7 +36,7 @@ pub(super) enum Value<'t> {
 
 const FRACTION: &str = "a number with a fraction or an exponent";
 
-fn integer(number: Option<i64>) -> Value<'static> {
+pub(super) fn integer(number: Option<i64>) -> Value<'static> {
     number.map_or(Value::Other("a number that is too large"), Value::Integer)
 }
 
@@ -90,69 +87,6 @@ fn toml_value(value: Spanned<DeValue<'_>>) -> Node<'_> {
         DeValue::Datetime(_) => Value::Other("a time"),
     };
     Node { offset, value }
-}
-
-/// The tree of a JSON text, as [`from_json`] reads it but for its places, in a fraction of the time; nothing where that
-/// one would find a fault, and of some other texts.
-pub(super) fn from_json_without_places(text: &str) -> Option<Node<'_>> {
-    serde_json::from_str(text).ok()
-}
-
-impl<'t> Deserialize<'t> for Node<'t> {
-    fn deserialize<D: Deserializer<'t>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_any(WithoutPlaces).map(|value| Node { offset: 0, value })
-    }
-}
-
-struct WithoutPlaces;
-
-impl<'t> Visitor<'t> for WithoutPlaces {
-    type Value = Value<'t>;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("any value")
-    }
-
-    fn visit_borrowed_str<E: Error>(self, text: &'t str) -> Result<Value<'t>, E> {
-        Ok(Value::String(text.into()))
-    }
-
-    fn visit_str<E: Error>(self, text: &str) -> Result<Value<'t>, E> {
-        Ok(Value::String(text.to_owned().into()))
-    }
-
-    fn visit_u64<E: Error>(self, number: u64) -> Result<Value<'t>, E> {
-        Ok(integer(number.try_into().ok()))
-    }
-
-    fn visit_i64<E: Error>(self, number: i64) -> Result<Value<'t>, E> {
-        Ok(integer(Some(number)))
-    }
-
-    fn visit_bool<E: Error>(self, value: bool) -> Result<Value<'t>, E> {
-        Ok(Value::Boolean(value))
-    }
-
-    fn visit_seq<A: SeqAccess<'t>>(self, mut items: A) -> Result<Value<'t>, A::Error> {
-        let mut nodes = Vec::new();
-        while let Some(node) = items.next_element()? {
-            nodes.push(node);
-        }
-        Ok(Value::Array(nodes))
-    }
-
-    fn visit_map<A: MapAccess<'t>>(self, mut properties: A) -> Result<Value<'t>, A::Error> {
-        let mut entries: Vec<Entry<'t>> = Vec::with_capacity(8);
-        while let Some((key, value)) = properties.next_entry::<Node<'t>, Node<'t>>()? {
-            let Value::String(key) = key.value else { return Err(A::Error::custom("the key is no string")) };
-            // No table has so many keys that this would take long.
-            if entries.len() == 64 || entries.iter().any(|entry| entry.key == key) {
-                return Err(A::Error::custom("a key stands twice"));
-            }
-            entries.push(Entry { key, key_offset: 0, value });
-        }
-        Ok(Value::Table(entries))
-    }
 }
 
 pub(super) fn from_json(text: &str) -> Parsed<'_> {
