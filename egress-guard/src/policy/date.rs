@@ -15,9 +15,15 @@ pub(crate) struct Day {
 impl Day {
     /// Reads `2027-03-31`; nothing where it is no such day.
     pub(super) fn parse(text: &str) -> Option<Self> {
-        // jiff reads further forms, some with a time that would be dropped.
-        let is_plain = text.len() == 10 && text.bytes().all(|byte| byte.is_ascii_digit() || byte == b'-');
-        let date: Date = text.parse().ok().filter(|_| is_plain)?;
+        // Not by jiff's parser, which reads further forms, some with a time that would be dropped.
+        let (year, rest) = text.split_once('-')?;
+        let (month, day) = rest.split_once('-')?;
+        let is_plain =
+            |text: &str, digits: usize| text.len() == digits && text.bytes().all(|byte| byte.is_ascii_digit());
+        if !(is_plain(year, 4) && is_plain(month, 2) && is_plain(day, 2)) {
+            return None;
+        }
+        let date = Date::new(year.parse().ok()?, month.parse().ok()?, day.parse().ok()?).ok()?;
         // Not by way of a timestamp: jiff's end before 9999-12-31, which people write for "never".
         let since_1970 = date.duration_since(jiff::civil::date(1970, 1, 1));
         Some(Self { date, begins: UNIX_EPOCH + Duration::try_from(since_1970).ok()? })

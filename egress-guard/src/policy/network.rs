@@ -47,17 +47,17 @@ impl<V> Default for NetworkMap<V> {
 }
 
 impl<V: Default> NetworkMap<V> {
-    /// A map of networks, each with what `add` makes of its items, in their order.
-    pub(crate) fn new<T>(mut items: Vec<(IpNet, T)>, mut add: impl FnMut(&mut V, T)) -> Self {
+    /// A map of networks, each with what `add` makes of its numbers, in their order.
+    pub(crate) fn new(mut items: Vec<(IpNet, u32)>, add: impl Fn(&mut V, u32)) -> Self {
         items.iter_mut().for_each(|(network, _)| *network = network.trunc());
-        items.sort_by_key(|(network, _)| *network);
+        items.sort_unstable();
         let mut networks: Vec<Entry<V>> = Vec::with_capacity(items.len());
-        for (network, item) in items {
+        for (network, number) in items {
             if networks.last().is_none_or(|last| last.network != network) {
                 networks.push(Entry { network, parent: NONE, value: V::default() });
             }
             if let Some(last) = networks.last_mut() {
-                add(&mut last.value, item);
+                add(&mut last.value, number);
             }
         }
         let (mut v4, mut v6) = (Edges::default(), Edges::default());
@@ -79,7 +79,7 @@ impl<V: Default> NetworkMap<V> {
 
 impl FromIterator<IpNet> for NetworkMap<()> {
     fn from_iter<I: IntoIterator<Item = IpNet>>(networks: I) -> Self {
-        Self::new(networks.into_iter().map(|network| (network, ())).collect(), |(), ()| ())
+        Self::new(networks.into_iter().map(|network| (network, 0)).collect(), |(), _| ())
     }
 }
 
@@ -260,8 +260,8 @@ mod tests {
             networks in prop::collection::vec(network(), 0..40),
             addresses in prop::collection::vec(ip(), 1..40),
         ) {
-            let items = networks.iter().copied().zip(0_usize..).collect();
-            let map = NetworkMap::<Vec<usize>>::new(items, Vec::push);
+            let items = networks.iter().copied().zip(0..).collect();
+            let map = NetworkMap::<Vec<usize>>::new(items, |numbers, number| numbers.push(number as usize));
             let ends = networks.iter().flat_map(|network| [network.network(), network.broadcast()]);
             for ip in addresses.into_iter().chain(ends) {
                 let found: Vec<_> = map.around(ip).map(|(network, numbers)| (network, numbers.clone())).collect();
