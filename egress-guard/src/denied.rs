@@ -10,7 +10,7 @@ use ipnet::IpNet;
 
 use crate::decision::{Denial, Reason, Request};
 use crate::destination::{Host, InvalidDestination, Scheme};
-use crate::policy::{AddressClass, CompiledRule, Policy, RuleId};
+use crate::policy::{AddressClass, CompiledRule, Policy, RuleId, path_pattern};
 
 /// A request that the policy does not allow. Nothing of it was sent.
 ///
@@ -185,7 +185,7 @@ pub(crate) fn shortened(text: &str, max: usize) -> &str {
 /// Who could change the answer, where a change of the policy would.
 fn whom_to_ask(denial: &Denial<'_>) -> String {
     let is_up_to_the_policy = always(denial.reason).is_none() || denial.reason == Reason::AddressConflict;
-    let owner = denial.rule.and_then(|rule| rule.owner.as_ref()).or(denial.layer.owner.as_ref());
+    let owner = denial.rule.and_then(CompiledRule::owner).or(denial.layer.owner.as_deref());
     owner.filter(|_| is_up_to_the_policy).map(|owner| format!("; ask {owner}")).unwrap_or_default()
 }
 
@@ -194,12 +194,14 @@ fn explain(reason: Reason, rule: Option<&CompiledRule>, request: &Request<'_>) -
     let Request { host, scheme, port, method, path, .. } = request;
     match (reason, rule) {
         (Reason::DeniedByRule, Some(rule)) => {
-            let why = rule.reason.as_ref().map(|reason| format!(" ({reason})")).unwrap_or_default();
+            let why = rule.reason().map(|reason| format!(" ({reason})")).unwrap_or_default();
             return format!("deny rule `{}` forbids it{why}", rule.id);
         }
-        (Reason::RuleExpired, Some(CompiledRule { id, expires: Some(day), .. })) => {
+        (Reason::RuleExpired, Some(rule)) => {
+            let until = rule.expires().map(|day| format!(" until {day}")).unwrap_or_default();
             return format!(
-                "rule `{id}` allowed it until {day}; if it is still needed, have `expires` of the rule moved"
+                "rule `{}` allowed it{until}; if it is still needed, have `expires` of the rule moved",
+                rule.id
             );
         }
         _ => {}
@@ -240,7 +242,7 @@ fn explain(reason: Reason, rule: Option<&CompiledRule>, request: &Request<'_>) -
             let method = shortened(method.map(Method::as_str).unwrap_or_default(), 32);
             format!("no rule for this host allows the method; have \"{method}\" added to the `methods` of its rule")
         }
-        Reason::PathNotAllowed => match path.filter(|path| path.len() <= SHOWN_PATH).map(globset::escape) {
+        Reason::PathNotAllowed => match path.filter(|path| path.len() <= SHOWN_PATH).map(path_pattern) {
             // Escaped: a path of stars from outside must not become a pattern for everything.
             Some(path) => {
                 format!("no rule for this host allows the path; have \"{path}\" added to the `paths` of its rule")

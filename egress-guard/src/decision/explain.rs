@@ -172,11 +172,11 @@ impl Layer {
             fails,
             path_is_ambiguous,
             conflicts_in_addresses: false,
-            expires: rule.expires.map(|day| day.to_string()),
+            expires: rule.expires().map(|day| day.to_string()),
             has_expired: rule.has_expired(now),
             mode: rule.mode(now),
-            reason: rule.reason.clone(),
-            owner: rule.owner.clone(),
+            reason: rule.reason().map(Into::into),
+            owner: rule.owner().map(Into::into),
         }
     }
 }
