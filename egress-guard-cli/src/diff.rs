@@ -6,7 +6,7 @@ mod days;
 #[cfg(test)]
 mod oracle;
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::error::Error;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
@@ -103,10 +103,13 @@ struct Differences {
 
 /// What later days bring, in words: one line for a rule of which nothing but the day is another.
 fn lines(later: &[Later], old: &PolicyDraft, new: &PolicyDraft, [allowed, denied]: [&str; 2]) -> Vec<String> {
+    // A rule may have many hosts.
+    let mut moved = HashMap::new();
     let line = |Later { day, is_allowed, beyond: Beyond { area, is_undecided } }: &Later| {
         let (maybe, what) = (if *is_undecided { "maybe " } else { "" }, if *is_allowed { allowed } else { denied });
-        let moved = days::moved(&area.rule, *is_allowed, old, new).and_then(|[old, new]| expiry(old, new));
-        moved.unwrap_or_else(|| format!("from {day} on, {maybe}{area} {what}, by rule `{}`", area.rule))
+        let of_the_rule = || days::moved(&area.rule, *is_allowed, old, new).and_then(|[old, new]| expiry(old, new));
+        let moved = moved.entry((area.rule.clone(), *is_allowed)).or_insert_with(of_the_rule);
+        moved.clone().unwrap_or_else(|| format!("from {day} on, {maybe}{area} {what}, by rule `{}`", area.rule))
     };
     let mut lines: Vec<String> = later.iter().map(line).collect();
     let mut told = HashSet::new();

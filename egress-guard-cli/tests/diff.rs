@@ -72,6 +72,7 @@ fn what_changes_is_told_in_words() {
     let a = host("a.example");
     let b = a.replace("'a'", "'b'");
     let deny = "[[deny]]\nid = 'd'\nhosts = ['a.example']\nmethods = ['PUT']\n";
+    let network = "[[deny]]\nid = 'd'\nnetworks = ['203.0.114.0/24']\nschemes = ['https']\n";
     let inside = "[internal]\nnetworks = ['10.0.0.0/8']\n";
     let cases = [
         ("nothing", a.clone(), a.clone(), "The new policy is the same."),
@@ -170,9 +171,15 @@ fn what_changes_is_told_in_words() {
         ),
         (
             "a deny rule of a network denies every method",
-            format!("{a}[[deny]]\nid = 'd'\nnetworks = ['203.0.114.0/24']\nmethods = ['PUT']\nschemes = ['https']\n"),
+            format!("{a}{network}methods = ['PUT']\n"),
             a.clone(),
             "+ any method to https://203.0.114.0/24, any port, by rule `d`",
+        ),
+        (
+            "requests to a network, of whose connections only some are no longer denied",
+            format!("{a}{network}methods = ['PUT']\n"),
+            format!("{a}{network}paths = ['/v1/**']\nports = [443]\n"),
+            "+ maybe PUT to https://203.0.114.0/24, any port, by rule `d`",
         ),
         (
             "a conflict between `internal` and the networks that it stands for ends",
@@ -224,4 +231,8 @@ fn ten_thousand_hosts_are_compared_without_delay() {
     let rule = |count: usize| format!("[[allow]]\nid = 'a'\nhosts = [{}]\n", hosts(count));
     let output = between(&rule(10_000), &rule(10_001));
     assert!(output.contains("+ any method to https://h10000.example, by rule `a`"), "{output}");
+
+    let day = "expires = 2027-03-31\n";
+    let output = between(&format!("{}{day}", rule(10_000)), &rule(10_000));
+    assert!(output.starts_with("Looser:\n  ! rule `a` no longer expires; it did on 2027-03-31\n\nThe new"), "{output}");
 }

@@ -24,7 +24,7 @@ pub(super) struct Area {
     boundary: Option<String>,
     /// Whether only connections are meant that a deny rule denies by their address: by a network, or by a boundary whose
     /// side nothing else tells.
-    by_address: bool,
+    pub(super) by_address: bool,
     /// What the boundary depends on, where there is one.
     internal: Vec<String>,
 }
@@ -157,12 +157,14 @@ impl Area {
         matches!(self.subject, Subject::Network(_))
     }
 
-    /// Whether these are the connections of a network of which the other are the requests.
+    /// Whether these are the connections of a network, and the other no more than requests on them, by the same rule.
     pub(super) fn says_all_of(&self, other: &Self) -> bool {
-        self.by_address
-            && !other.by_address
-            && self.is_network()
-            && (&self.rule, &self.subject) == (&other.rule, &other.subject)
+        let is_same = (&self.rule, &self.subject) == (&other.rule, &other.subject);
+        self.by_address && !other.by_address && self.is_network() && is_same && {
+            let mut rest = other.clone();
+            rest.subtract(self);
+            rest.grid.is_empty()
+        }
     }
 
     /// Whether some scheme, port and method is in both.

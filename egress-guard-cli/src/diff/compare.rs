@@ -43,7 +43,8 @@ impl Decides {
         let touches = |area: &Area| {
             allowing.allow.areas.iter().any(|allowed| area.is_network() || allowed.subject.may_meet(&area.subject))
         };
-        let is_told = |area: &Area| beyond.iter().any(|other| other.area.says_all_of(area));
+        let connections: Vec<&Area> = beyond.iter().map(|beyond| &beyond.area).filter(|area| area.by_address).collect();
+        let is_told = |area: &Area| connections.iter().any(|other| other.says_all_of(area));
         let kept: Vec<bool> = beyond.iter().map(|beyond| touches(&beyond.area) && !is_told(&beyond.area)).collect();
         beyond.into_iter().zip(kept).filter_map(|(beyond, kept)| kept.then_some(beyond)).collect()
     }
