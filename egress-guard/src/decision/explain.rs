@@ -127,9 +127,8 @@ impl Layer {
             let matching = considered.values().find(|(rule, ..)| rule.effect == Effect::Allow && rule.matches());
             let addresses = matching.map(|(_, rule, _)| Arc::clone(&rule.addresses));
             for (explained, rule, subject) in considered.values_mut() {
-                explained.conflicts_in_addresses = addresses
-                    .as_ref()
-                    .is_some_and(|addresses| self.conflicts_in_addresses(rule, request, *subject, addresses));
+                explained.conflicts_in_addresses = self.shares_connections(rule, request, *subject)
+                    && addresses.as_ref().is_some_and(|addresses| !Arc::ptr_eq(&rule.addresses, addresses));
             }
         }
         LayerExplanation {
