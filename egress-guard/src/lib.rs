@@ -68,6 +68,8 @@ pub use destination::{Destination, Host, HostName, InvalidDestination, Scheme};
 #[cfg(feature = "reqwest-middleware")]
 pub use enforce::GuardMiddleware;
 pub use enforce::{AuditBody, GuardLayer, GuardService, ResponseFuture};
+#[cfg(feature = "aws-sdk")]
+pub use enforce::{AwsHttpClient, InvalidRootCertificates};
 #[cfg(feature = "reqwest")]
 pub use enforce::{Client, ClientError, ClientOptions, RequestBuilder};
 #[cfg(feature = "hyper-util")]

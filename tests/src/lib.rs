@@ -13,6 +13,7 @@
 
 mod appconfig;
 mod audit;
+mod dynamodb;
 pub mod properties;
 mod proxy;
 mod resolver;
@@ -21,6 +22,7 @@ mod server;
 
 pub use appconfig::AppConfigExtension;
 pub use audit::ValidatedAudit;
+pub use dynamodb::dynamodb;
 pub use proxy::Proxy;
 pub use resolver::Names;
 pub use runtime_api::{Answer, Invocation, RuntimeApi};
