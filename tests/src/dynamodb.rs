@@ -1,6 +1,6 @@
 //! As much of DynamoDB as it takes to put an item and read it again.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, VecDeque};
 
 use bytes::Bytes;
 use http::{Response, StatusCode};
@@ -17,7 +17,7 @@ use crate::Seen;
 pub fn dynamodb(
     errors: &[(StatusCode, &'static str)],
 ) -> impl FnMut(&Seen) -> Option<Response<Bytes>> + Send + 'static + use<> {
-    let mut errors = errors.to_vec().into_iter();
+    let mut errors = VecDeque::from(errors.to_vec());
     let mut items = HashMap::<(String, String), Value>::new();
     move |seen| {
         let Some(operation) = seen.header("x-amz-target")?.strip_prefix("DynamoDB_20120810.") else {
@@ -26,7 +26,7 @@ pub fn dynamodb(
         if !seen.header("authorization").is_some_and(|value| value.starts_with("AWS4-HMAC-SHA256 Credential=")) {
             return Some(failed(StatusCode::BAD_REQUEST, "MissingAuthenticationTokenException"));
         }
-        if let Some((status, error)) = errors.next() {
+        if let Some((status, error)) = errors.pop_front() {
             return Some(failed(status, error));
         }
         let asked: Value = serde_json::from_slice(&seen.body).expect("the request is JSON");
