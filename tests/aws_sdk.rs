@@ -4,6 +4,7 @@
 
 use std::collections::HashMap;
 use std::error::Error;
+use std::process::Stdio;
 use std::time::{Duration, Instant};
 
 use aws_config::imds::credentials::ImdsCredentialsProvider;
@@ -13,13 +14,18 @@ use aws_config::timeout::TimeoutConfig;
 use aws_config::{BehaviorVersion, Region, SdkConfig};
 use aws_sdk_dynamodb::config::{Credentials, ProvideCredentials, SharedHttpClient};
 use aws_sdk_dynamodb::error::DisplayErrorContext;
-use aws_sdk_dynamodb::types::AttributeValue;
+use aws_sdk_dynamodb::types::{
+    AttributeDefinition, AttributeValue, BillingMode, KeySchemaElement, KeyType, ScalarAttributeType, TableStatus,
+};
 use bytes::Bytes;
 use egress_guard::{AppConfig, AwsHttpClient, Guard, Policy, Rule, denied};
-use egress_guard_tests::{AppConfigExtension, Names, Proxy, Seen, Server, ValidatedAudit, dynamodb};
+use egress_guard_tests::{
+    AppConfigExtension, Names, Proxy, Seen, Server, ValidatedAudit, certificate_in_pem, dynamodb,
+};
 use http::{Response, StatusCode};
 use serde_json::Value;
-use tokio::net::TcpListener;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::process::{Child, Command};
 
 const DYNAMODB: &str = "dynamodb.ap-northeast-1.amazonaws.com";
 const STS: &str = "sts.ap-northeast-1.amazonaws.com";
@@ -383,6 +389,22 @@ async fn the_proxy_of_the_policy_is_the_way_and_a_destination_like_any_other() {
     }
 }
 
+/// What the documentation says closes the way past the guard. If this fails, it does not any more.
+#[tokio::test]
+async fn without_its_default_features_the_sdk_has_no_other_client() {
+    let fixture = Fixture::plain(&[]).await;
+    let config = config(fixture.http_client(), &format!("http://127.0.0.1:{}", fixture.server.port())).await;
+    let bare = aws_sdk_dynamodb::config::Builder::new()
+        .behavior_version(BehaviorVersion::latest())
+        .region(config.region().cloned())
+        .credentials_provider(config.credentials_provider().unwrap())
+        .endpoint_url(config.endpoint_url().unwrap());
+    let error = put(&aws_sdk_dynamodb::Client::from_conf(bare.build())).await.unwrap_err();
+    let told = DisplayErrorContext(&error).to_string();
+    assert!(told.contains("No HTTP client was available to send this request"), "{told}");
+    assert!(fixture.server.seen().is_empty());
+}
+
 /// The instance metadata service, as a client that has no credentials asks it.
 fn metadata(seen: &Seen) -> Option<Response<Bytes>> {
     let token = Response::builder().header("x-aws-ec2-metadata-token-ttl-seconds", "21600");
@@ -412,6 +434,7 @@ async fn credentials_of_the_metadata_service_pass_the_guard() {
             let paths = fixture.told("request", "path");
             assert_eq!(paths[0], "/latest/api/token");
             assert_eq!(paths.len(), fixture.server.seen().len());
+            assert!(fixture.told("request", "attempt").iter().all(Value::is_null), "its client does not tell");
         } else {
             let error = result.unwrap_err();
             assert_eq!(reason(&error), "ip-literal-not-allowed");
@@ -438,6 +461,86 @@ fn credentials(seen: &Seen) -> Option<Response<Bytes>> {
     })
 }
 
+/// A program that is a service, on a port of 127.0.0.1 that is free; gone when it is dropped.
+struct Program {
+    _child: Child,
+    port: u16,
+}
+
+impl Program {
+    /// The program that the variable names, if it is set.
+    async fn start(variable: &str, arguments: &[&str]) -> Option<Self> {
+        let Some(path) = std::env::var_os(variable) else {
+            eprintln!("skipped: {variable} is not set to the path of a program");
+            return None;
+        };
+        let port = TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap().port();
+        let mut command = Command::new(path);
+        command.args(arguments).args(["--host", "127.0.0.1", "--port", &port.to_string()]);
+        let child = command.stdout(Stdio::null()).stderr(Stdio::null()).kill_on_drop(true).spawn().unwrap();
+        let listens = async {
+            while TcpStream::connect(("127.0.0.1", port)).await.is_err() {
+                tokio::time::sleep(Duration::from_millis(50)).await;
+            }
+        };
+        tokio::time::timeout(Duration::from_secs(60), listens).await.expect("the program listens");
+        Some(Self { _child: child, port })
+    }
+}
+
+/// Makes a table, puts an item and reads it again.
+async fn use_a_table(client: &aws_sdk_dynamodb::Client) {
+    let attribute = AttributeDefinition::builder().attribute_name("id").attribute_type(ScalarAttributeType::S);
+    let key = KeySchemaElement::builder().attribute_name("id").key_type(KeyType::Hash).build().unwrap();
+    let table = client.create_table().table_name("orders").billing_mode(BillingMode::PayPerRequest).key_schema(key);
+    table.attribute_definitions(attribute.build().unwrap()).send().await.unwrap();
+    let status =
+        || async { client.describe_table().table_name("orders").send().await.unwrap().table.unwrap().table_status };
+    while status().await != Some(TableStatus::Active) {
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    put(client).await.unwrap();
+    assert_eq!(get(client).await.unwrap().unwrap()["what"], text("tea"));
+}
+
+/// With `EGRESS_GUARD_DYNALITE` set to the path of npm's dynalite.
+#[tokio::test]
+async fn dynalite_is_reached_if_the_policy_allows_it() {
+    let Some(dynalite) = Program::start("EGRESS_GUARD_DYNALITE", &[]).await else { return };
+    let endpoint = format!("http://{DYNAMODB}:{}", dynalite.port);
+    let audit = ValidatedAudit::new();
+    let http = Guard::new(policy(table()), audit.clone()).aws_http_client().resolver(names());
+    use_a_table(&aws_sdk_dynamodb::Client::new(&config(http, &endpoint).await)).await;
+    assert!(audit.denials().is_empty());
+
+    let http = Guard::new(policy(Rule::new("x").hosts(["x.test"])), audit.clone()).aws_http_client().resolver(names());
+    let error = get(&aws_sdk_dynamodb::Client::new(&config(http, &endpoint).await)).await.unwrap_err();
+    assert_eq!(reason(&error), "host-not-allowed");
+}
+
+/// With `EGRESS_GUARD_MOTO` set to the path of PyPI's moto_server.
+#[tokio::test]
+async fn moto_is_reached_over_tls_if_the_policy_allows_it() {
+    let (certificate, key) = certificate_in_pem(&["*.ap-northeast-1.amazonaws.com"]);
+    let folder = tempfile::tempdir().unwrap();
+    let paths = ["certificate.pem", "key.pem"].map(|name| folder.path().join(name));
+    std::fs::write(&paths[0], &certificate).unwrap();
+    std::fs::write(&paths[1], key).unwrap();
+    let arguments = ["--ssl-cert", paths[0].to_str().unwrap(), "--ssl-key", paths[1].to_str().unwrap()];
+    let Some(moto) = Program::start("EGRESS_GUARD_MOTO", &arguments).await else { return };
+    let audit = ValidatedAudit::new();
+    let http = Guard::new(policy(table()), audit.clone()).aws_http_client().resolver(names());
+    let http = http.only_root_certificates(&certificate).unwrap();
+    let config = config(http, &format!("https://{DYNAMODB}:{}", moto.port)).await;
+    use_a_table(&aws_sdk_dynamodb::Client::new(&config)).await;
+    assert!(audit.denials().is_empty());
+
+    let sts = config.into_builder().endpoint_url(format!("https://{STS}:{}", moto.port)).build();
+    let error = aws_sdk_sts::Client::new(&sts).get_caller_identity().send().await.unwrap_err();
+    assert_eq!(reason(&error), "host-not-allowed");
+    assert_eq!(audit.denials(), ["host-not-allowed"]);
+}
+
 /// Run by the next tests: a function that reads an item, in a process with an environment of its own.
 #[tokio::test]
 #[ignore = "run by the other tests, in a process of its own"]
@@ -459,11 +562,15 @@ async fn a_process_that_reads_an_item() {
             line["action"].as_str().unwrap()
         );
     }
+    // What the proxies of the environment do for a client that asks them; without any, nothing listens there.
+    if std::env::var_os("HTTP_PROXY").is_some() {
+        let _ = reqwest::get("http://127.0.0.2:9/unguarded").await;
+    }
 }
 
 /// What the process says, with these variables.
 async fn in_environment(policy: &str, variables: &[(&str, String)]) -> Vec<String> {
-    let output = tokio::process::Command::new(std::env::current_exe().unwrap())
+    let output = Command::new(std::env::current_exe().unwrap())
         .args(["--exact", "--ignored", "--nocapture", "a_process_that_reads_an_item"])
         .env_clear()
         .env("EGRESS_GUARD_POLICY", policy)
@@ -502,7 +609,9 @@ async fn proxies_of_the_environment_are_never_used() {
     }
     let told = in_environment(&table_in_text(), &variables).await;
     assert_eq!(told[0], "read false", "{told:?}");
-    assert_eq!((server.seen().len(), proxy.seen().len()), (1, 0), "{:?}", proxy.seen());
+    assert_eq!(server.seen().len(), 1);
+    let [unguarded] = &proxy.seen()[..] else { panic!("the unguarded client alone uses it: {:?}", proxy.seen()) };
+    assert!(unguarded.starts_with("GET http://127.0.0.2:9/unguarded"), "{unguarded}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -26,7 +26,7 @@ pub use dynamodb::dynamodb;
 pub use proxy::Proxy;
 pub use resolver::Names;
 pub use runtime_api::{Answer, Invocation, RuntimeApi};
-pub use server::{Seen, Server};
+pub use server::{Seen, Server, certificate_in_pem};
 
 /// The code of the README, compiled as a test.
 #[cfg(doctest)]

@@ -226,9 +226,24 @@ impl Drop for Server {
     }
 }
 
-fn certificate(names: &[&str]) -> (TlsAcceptor, String) {
+/// A certificate for these names that is its own authority, and its key, in PEM; for a server that is a program.
+///
+/// # Panics
+///
+/// When one of the names is none.
+#[must_use]
+pub fn certificate_in_pem(names: &[&str]) -> (String, String) {
+    let issued = issue(names);
+    (issued.cert.pem(), issued.signing_key.serialize_pem())
+}
+
+fn issue(names: &[&str]) -> rcgen::CertifiedKey<rcgen::KeyPair> {
     let names: Vec<String> = names.iter().map(|name| (*name).to_owned()).collect();
-    let issued = rcgen::generate_simple_self_signed(names).expect("a certificate");
+    rcgen::generate_simple_self_signed(names).expect("a certificate")
+}
+
+fn certificate(names: &[&str]) -> (TlsAcceptor, String) {
+    let issued = issue(names);
     let key = PrivateKeyDer::Pkcs8(issued.signing_key.serialize_der().into());
     let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
     let mut config = rustls::ServerConfig::builder_with_provider(provider)

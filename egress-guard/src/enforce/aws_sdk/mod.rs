@@ -56,10 +56,13 @@ impl Guard {
     /// aws-lc-rs, and trusts the system's roots; where there are none, as in an image made from nothing, state them with
     /// [`only_root_certificates`](AwsHttpClient::only_root_certificates).
     ///
+    /// An S3 key with a segment `.` or `..` is denied, as `not-normalized`: it would be sent as another path than it says.
+    ///
     /// # What it does not see
     ///
     /// * A client with another HTTP client: one made from a configuration, a `config_override` or an
-    ///   `imds::Client::builder()` that was not given this one.
+    ///   `imds::Client::builder()` that was not given this one. Without the default features of `aws-config` and of the
+    ///   service crates, but for `rt-tokio`, the SDK has none of its own.
     /// * `credential_process` of a profile, which starts a program (feature `credentials-process` of `aws-config`).
     /// * The look-up with which the ECS provider finds out whether `AWS_CONTAINER_CREDENTIALS_FULL_URI` leads to this
     ///   machine, if that is plain HTTP to a name. The request itself is checked.
@@ -84,13 +87,7 @@ impl Guard {
     /// ```
     #[must_use]
     pub fn aws_http_client(&self) -> AwsHttpClient {
-        AwsHttpClient {
-            guard: self.clone(),
-            resolver: SharedDnsResolver::new(SystemResolver),
-            trust: Trust::default(),
-            tls: OnceLock::new(),
-            pools: Mutex::default(),
-        }
+        AwsHttpClient::new(self.clone(), SharedDnsResolver::new(SystemResolver), Trust::default())
     }
 }
 
@@ -105,13 +102,17 @@ pub struct AwsHttpClient {
 }
 
 impl AwsHttpClient {
+    fn new(guard: Guard, resolver: SharedDnsResolver, trust: Trust) -> Self {
+        Self { guard, resolver, trust, tls: OnceLock::new(), pools: Mutex::default() }
+    }
+
     /// Trusts these root certificates, in PEM, beside the system's.
     ///
     /// # Errors
     ///
     /// When the text holds no certificate, or one that cannot be a root.
     pub fn add_root_certificates(self, pem: impl AsRef<[u8]>) -> Result<Self, InvalidRootCertificates> {
-        Ok(Self { trust: self.trust.add(pem.as_ref())?, tls: OnceLock::new(), ..self })
+        Ok(Self::new(self.guard, self.resolver, self.trust.add(pem.as_ref())?))
     }
 
     /// Trusts these root certificates, in PEM, and neither the system's nor any that were added before.
@@ -120,7 +121,7 @@ impl AwsHttpClient {
     ///
     /// As [`add_root_certificates`](Self::add_root_certificates).
     pub fn only_root_certificates(self, pem: impl AsRef<[u8]>) -> Result<Self, InvalidRootCertificates> {
-        Ok(Self { trust: Trust::none().add(pem.as_ref())?, tls: OnceLock::new(), ..self })
+        Ok(Self::new(self.guard, self.resolver, Trust::none().add(pem.as_ref())?))
     }
 
     /// Looks names up with this resolver instead of the system's. Its answers are checked like any other.
@@ -129,7 +130,7 @@ impl AwsHttpClient {
     /// single label is passed on without.
     #[must_use]
     pub fn resolver(self, resolver: impl ResolveDns + 'static) -> Self {
-        Self { resolver: SharedDnsResolver::new(resolver), ..self }
+        Self::new(self.guard, SharedDnsResolver::new(resolver), self.trust)
     }
 
     fn tls(&self) -> Result<ClientConfig, rustls::Error> {
