@@ -503,7 +503,7 @@ async fn use_a_table(client: &aws_sdk_dynamodb::Client) {
     assert_eq!(get(client).await.unwrap().unwrap()["what"], text("tea"));
 }
 
-/// With `EGRESS_GUARD_DYNALITE` set to the path of npm's dynalite.
+/// With `EGRESS_GUARD_DYNALITE` set to the path of `dynalite`.
 #[tokio::test]
 async fn dynalite_is_reached_if_the_policy_allows_it() {
     let Some(dynalite) = Program::start("EGRESS_GUARD_DYNALITE", &[]).await else { return };
@@ -518,7 +518,7 @@ async fn dynalite_is_reached_if_the_policy_allows_it() {
     assert_eq!(reason(&error), "host-not-allowed");
 }
 
-/// With `EGRESS_GUARD_MOTO` set to the path of PyPI's moto_server.
+/// With `EGRESS_GUARD_MOTO` set to the path of `moto_server`.
 #[tokio::test]
 async fn moto_is_reached_over_tls_if_the_policy_allows_it() {
     let (certificate, key) = certificate_in_pem(&["*.ap-northeast-1.amazonaws.com"]);
