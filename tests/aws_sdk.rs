@@ -308,36 +308,60 @@ async fn the_timeouts_of_the_sdk_hold() {
     }
 }
 
+/// A guard whose policy is replaced while it is in use.
+struct Followed {
+    extension: AppConfigExtension,
+    fixture: Fixture,
+}
+
+impl Followed {
+    async fn new() -> Self {
+        let extension = AppConfigExtension::start().await;
+        extension.deploy("policy", table_in_text());
+        let source = AppConfig::new("orders", "test", "policy").port(extension.port());
+        let audit = ValidatedAudit::new();
+        let guard = Guard::follow(source.poll_every(Duration::from_millis(10)), audit.clone()).await.unwrap();
+        let server = Server::http("dynamodb", "127.0.0.1").await.answering(dynamodb(&[]));
+        Self { extension, fixture: Fixture { server, audit, guard } }
+    }
+
+    async fn replace(&self, policy: String) {
+        self.extension.deploy("policy", policy);
+        let replaced = async {
+            while self.fixture.audit.of_type("posture").len() < 2 {
+                tokio::time::sleep(Duration::from_millis(5)).await;
+            }
+        };
+        tokio::time::timeout(Duration::from_secs(20), replaced).await.unwrap();
+    }
+}
+
 #[tokio::test]
 async fn a_replaced_policy_ends_connections_that_it_denies() {
-    let extension = AppConfigExtension::start().await;
-    let deploy = |name: &str, address: &str| {
-        let policy = format!(
-            "version = 1\nname = '{name}'\n[[allow]]\nid = 'table'\nhosts = ['{DYNAMODB}']\nschemes = ['http']\n\
-             ports = ['1-65535']\naddresses = ['{address}']\n"
-        );
-        extension.deploy("policy", policy);
-    };
-    deploy("first", "127.0.0.1/32");
-    let source = AppConfig::new("orders", "test", "policy").port(extension.port());
-    let audit = ValidatedAudit::new();
-    let guard = Guard::follow(source.poll_every(Duration::from_millis(10)), audit.clone()).await.unwrap();
-    let server = Server::http("dynamodb", "127.0.0.1").await.answering(dynamodb(&[]));
-    let fixture = Fixture { server, audit, guard };
+    let followed = Followed::new().await;
+    let fixture = &followed.fixture;
     let client = fixture.client().await;
     put(&client).await.unwrap();
     put(&client).await.unwrap();
     assert_eq!(fixture.audit.decisions_at("connection").len(), 1, "the second request shares it");
-
-    deploy("second", "127.0.0.9/32");
-    let replaced = async {
-        while fixture.audit.of_type("posture").len() < 2 {
-            tokio::time::sleep(Duration::from_millis(5)).await;
-        }
-    };
-    tokio::time::timeout(Duration::from_secs(20), replaced).await.unwrap();
+    followed.replace(table_in_text().replace("127.0.0.1/32", "127.0.0.9/32")).await;
     assert_eq!(reason(&put(&client).await.unwrap_err()), "address-not-allowed");
     assert_eq!(fixture.server.seen().len(), 2, "nothing went over the idle connection");
+}
+
+#[tokio::test]
+async fn a_policy_that_comes_to_state_a_proxy_needs_no_new_client() {
+    let followed = Followed::new().await;
+    let client = followed.fixture.client().await;
+    put(&client).await.unwrap();
+    let proxy = Proxy::forwarding("127.0.0.5").await;
+    let way = format!(
+        "[[allow]]\nid = 'way'\nnetworks = ['127.0.0.5/32']\nschemes = ['http']\nports = [{}]\n",
+        proxy.address().port()
+    );
+    followed.replace(format!("proxy = 'http://{}'\n{}{way}", proxy.address(), table_in_text())).await;
+    put(&client).await.unwrap();
+    assert_eq!((followed.fixture.server.seen().len(), proxy.seen().len()), (2, 1));
 }
 
 #[tokio::test]

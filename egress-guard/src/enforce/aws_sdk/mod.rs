@@ -41,22 +41,22 @@ impl Guard {
     ///
     /// Given to `aws_config`'s loader, it serves every client made from that configuration, and the requests for
     /// credentials and the region too: STS, SSO, the metadata service, a container's endpoint. Wrap it in a
-    /// [`SharedHttpClient`](aws_smithy_runtime_api::client::http::SharedHttpClient) to give it to several configurations.
+    /// [`SharedHttpClient`](aws_smithy_runtime_api::client::http::SharedHttpClient) to give it to several.
     ///
-    /// It checks at three places, as [`client`](Self::client) does: the *request* with method, URL and headers, each
-    /// attempt of the SDK's retries like a request of its own; the *name*, before it is looked up, and its addresses; the
-    /// *connection*, before and after it is made. Proxies of the environment are never used; if the policy states a
-    /// `proxy`, every connection is a tunnel through it, for plain HTTP too.
+    /// It checks at three places: the *request* with method, URL and headers, each attempt of the SDK's retries like a
+    /// request of its own; the *name*, before it is looked up, and its addresses; the *connection*, before and after it
+    /// is made. Proxies of the environment are never used; if the policy states a `proxy`, every connection is a tunnel
+    /// through it, for plain HTTP too.
     ///
-    /// A denial is an error that the SDK does not retry, and [`denied`](crate::denied()) finds it in the SDK's error. Audit lines
-    /// have `attempt`, 1 for the first; the SDK's own clients for metadata and container credentials do not tell it.
-    /// If the policy is replaced, connections that the new one denies end, idle ones and those in use alike.
+    /// A denial is an error that the SDK does not retry, and [`denied`](crate::denied()) finds it in the SDK's error.
+    /// Audit lines have `attempt`, 1 for the first; the SDK's own clients for metadata and container credentials do not
+    /// tell it. If the policy is replaced, connections that the new one denies end, idle ones and those in use alike.
     ///
     /// Timeouts are those of the SDK's configuration, by tokio's clock. TLS is rustls with the cryptography of
     /// aws-lc-rs, and trusts the system's roots; where there are none, as in an image made from nothing, state them with
     /// [`only_root_certificates`](AwsHttpClient::only_root_certificates).
     ///
-    /// An S3 key with a segment `.` or `..` is denied, as `not-normalized`: it would be sent as another path than it says.
+    /// An S3 key with a segment `.` or `..` is denied, as `not-normalized`: what reads it may take it for another.
     ///
     /// # What it does not see
     ///
