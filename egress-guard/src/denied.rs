@@ -107,10 +107,15 @@ impl Error for Denied {}
 /// ```
 #[must_use]
 pub fn denied<'e>(error: &'e (dyn Error + 'static)) -> Option<&'e Denied> {
+    find(error)
+}
+
+/// Finds an error of a kind in the chain of sources.
+pub(crate) fn find<'e, E: Error + 'static>(error: &'e (dyn Error + 'static)) -> Option<&'e E> {
     let mut next = Some(error);
     while let Some(error) = next {
-        if let Some(denied) = error.downcast_ref::<Denied>() {
-            return Some(denied);
+        if let Some(found) = error.downcast_ref() {
+            return Some(found);
         }
         // `io::Error::source` skips the error that it was made from.
         let within = error.downcast_ref::<std::io::Error>().and_then(std::io::Error::get_ref);

@@ -13,6 +13,7 @@
 
 mod appconfig;
 mod audit;
+mod dynamodb;
 pub mod properties;
 mod proxy;
 mod resolver;
@@ -21,10 +22,11 @@ mod server;
 
 pub use appconfig::AppConfigExtension;
 pub use audit::ValidatedAudit;
+pub use dynamodb::dynamodb;
 pub use proxy::Proxy;
 pub use resolver::Names;
 pub use runtime_api::{Answer, Invocation, RuntimeApi};
-pub use server::{Seen, Server};
+pub use server::{Seen, Server, certificate_in_pem};
 
 /// The code of the README, compiled as a test.
 #[cfg(doctest)]

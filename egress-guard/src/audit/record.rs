@@ -101,6 +101,8 @@ pub struct AuditRecord<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub hop: Option<u32>,
     #[serde(skip_serializing_if = "Option::is_none")]
+    pub attempt: Option<u32>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub outcome: Option<&'static str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub status: Option<u16>,
@@ -176,6 +178,7 @@ impl<'a> AuditRecord<'a> {
             peer_port: None,
             local_port: None,
             hop: None,
+            attempt: None,
             outcome: None,
             status: None,
             bytes_sent: None,

@@ -66,6 +66,7 @@ impl AuditSink for TracingSink {
                     peer_port = record.peer_port,
                     local_port = record.local_port,
                     hop = record.hop,
+                    attempt = record.attempt,
                     outcome = record.outcome,
                     status = record.status,
                     bytes_sent = record.bytes_sent,

@@ -20,6 +20,8 @@ use http::{Method, Version};
 
 pub(crate) use exchange::{Exchange, Outcome};
 use grant::Grant;
+#[cfg(feature = "aws-sdk")]
+pub(crate) use line::AWS_SDK;
 #[cfg(feature = "hyper-util")]
 pub(crate) use line::HYPER;
 use line::Line;
@@ -46,6 +48,7 @@ use crate::policy::{Mode, Policy, RuleId};
 /// |---|---|---|
 /// | `client` | a reqwest builder | every request and redirect, the name, the connection |
 /// | `reqwest` | a reqwest builder, into an ordinary `reqwest::Client` | the name, the connection, every redirect's destination |
+/// | `aws_http_client` | the AWS SDK's HTTP client | every attempt of every request, the name, the connection |
 /// | [`layer`](Self::layer) | any tower stack of `http::Request` | every request |
 /// | `connector`, `resolver` | hyper-util's connector and resolver | the connection; the name |
 /// | `lambda_layer` | the Lambda runtime | nothing: it names the invocation in every audit line |
@@ -138,7 +141,8 @@ impl Guard {
         let moment = self.moment();
         let policy = &moment.policy;
         let id = self.inner.exchanges.fetch_add(1, Ordering::Relaxed) + 1;
-        let line = Line { exchange: Some(id), ..Line::new(Stage::Request, attempt.client, attempt.hop) };
+        let line = Line::new(Stage::Request, attempt.client, attempt.hop);
+        let line = Line { exchange: Some(id), attempt: attempt.number, ..line };
         if attempt.method == Method::CONNECT {
             // Its target is an authority, not a URL, so it comes before anything that reads one.
             let denied = Denied::bare(policy, Reason::ConnectMethod);
@@ -229,6 +233,7 @@ impl Guard {
             stage: Some(line.stage.as_str()),
             method: method.map(|method| shortened(method.as_str(), 32)),
             hop: line.hop,
+            attempt: line.attempt,
             ..self.record(AuditEvent::Decision, moment, denied.to_string())
         };
         let _ = self.inner.sink.record(&record);
@@ -263,6 +268,7 @@ impl Guard {
         record.peer_port = line.peer.map(|peer| peer.remote.port());
         record.local_port = line.peer.map(|peer| peer.local.port());
         record.hop = line.hop;
+        record.attempt = line.attempt;
         record
     }
 
@@ -306,6 +312,8 @@ pub(crate) struct Attempt<'a> {
     pub(crate) version: Version,
     /// 0 for the first request, 1 for the first redirect; absent where the adapter does not follow redirects.
     pub(crate) hop: Option<u32>,
+    /// 1 for the first attempt of a client that retries above the adapter, and says which one this is.
+    pub(crate) number: Option<u32>,
     pub(crate) body_length: Option<u64>,
 }
 

@@ -70,6 +70,7 @@ pub(super) fn adapters() -> String {
     let features = [
         ("tower", true),
         ("appconfig", cfg!(feature = "appconfig")),
+        ("aws-sdk", cfg!(feature = "aws-sdk")),
         ("blocking", cfg!(feature = "blocking")),
         ("hyper-util", cfg!(feature = "hyper-util")),
         ("lambda", cfg!(feature = "lambda")),
@@ -144,6 +145,7 @@ mod tests {
             headers: &HeaderMap::new(),
             version: Version::HTTP_11,
             hop: None,
+            number: None,
             body_length: None,
         };
         let admitted = || guard.admit("https://api.example.com/".parse(), &attempt).is_ok();
