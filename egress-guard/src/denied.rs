@@ -288,13 +288,24 @@ fn always(reason: Reason) -> Option<&'static str> {
              path; send it without"
         }
         Reason::AuditFailed => "the audit line could not be written, and what is not recorded is not sent",
+        Reason::ByteLimit => {
+            "the invocation would send more bytes than its Lambda layer allows, or their number is not known beforehand"
+        }
         Reason::ConnectMethod => "CONNECT opens a tunnel in which nothing is checked",
         Reason::ContentLengthHeader => "Content-Length is doubled or not the body's length; remove the header",
+        Reason::DeadlineNear => {
+            "the invocation ends too soon to begin it, by the time that its Lambda layer keeps free"
+        }
         Reason::HostHeader => "the Host header is doubled or names another place than the URL; remove it",
         Reason::NoPeerAddress => "the connection has no IP address; a unix socket cannot be guarded",
         Reason::ProxyHeader => "it carries a header meant for a proxy; remove it",
         Reason::ProxiedConnection => "the connection leads to a proxy that the policy does not know",
         Reason::ProxyBypassed => "the policy states a `proxy`, and the connection does not lead to it",
+        Reason::Quarantined => {
+            "an earlier denial has put this environment into quarantine, in which nothing is allowed until Lambda replaces \
+             it; look for the first denial in the audit"
+        }
+        Reason::RequestLimit => "the invocation has made as many requests as its Lambda layer allows",
         Reason::ResolverOverride => {
             "the connection was made without looking the name up, as by `ClientBuilder::resolve`; give the client a \
              resolver instead"

@@ -72,10 +72,12 @@ pub use enforce::{AuditBody, GuardLayer, GuardService, ResponseFuture};
 pub use enforce::{AwsHttpClient, InvalidRootCertificates};
 #[cfg(feature = "reqwest")]
 pub use enforce::{Client, ClientError, ClientOptions, RequestBuilder};
+#[cfg(feature = "lambda")]
+pub use enforce::{
+    FailingLambdaFuture, FailingLambdaLayer, FailingLambdaService, LambdaFuture, LambdaLayer, LambdaService,
+};
 #[cfg(feature = "hyper-util")]
 pub use enforce::{GuardedConnector, GuardedResolver, GuardedStream};
-#[cfg(feature = "lambda")]
-pub use enforce::{LambdaFuture, LambdaLayer, LambdaService};
 pub use guard::Guard;
 #[cfg(feature = "appconfig")]
 pub use live::AppConfig;

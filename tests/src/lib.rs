@@ -14,6 +14,7 @@
 mod appconfig;
 mod audit;
 mod dynamodb;
+mod function;
 pub mod properties;
 mod proxy;
 mod resolver;
@@ -23,6 +24,7 @@ mod server;
 pub use appconfig::AppConfigExtension;
 pub use audit::ValidatedAudit;
 pub use dynamodb::dynamodb;
+pub use function::Function;
 pub use proxy::Proxy;
 pub use resolver::Names;
 pub use runtime_api::{Answer, Invocation, RuntimeApi};

@@ -167,6 +167,9 @@ impl Policy {
                 &through_the_proxy
             }
         };
+        if self.is_quarantined() {
+            return Answer::Deny(Denial::by(self.innermost(), Reason::Quarantined, None, Mode::Enforce));
+        }
         if self.outer().is_empty() {
             return match self.innermost().answer(request, now) {
                 LayerAnswer::Allow(rule) => Answer::Allow(Rules { rule, baseline: Vec::new() }),

@@ -21,7 +21,9 @@ pub use body::AuditBody;
 #[cfg(feature = "hyper-util")]
 pub use hyper::{GuardedConnector, GuardedResolver, GuardedStream};
 #[cfg(feature = "lambda")]
-pub use lambda::{LambdaFuture, LambdaLayer, LambdaService};
+pub use lambda::{
+    FailingLambdaFuture, FailingLambdaLayer, FailingLambdaService, LambdaFuture, LambdaLayer, LambdaService,
+};
 #[cfg(feature = "reqwest-middleware")]
 pub use reqwest::GuardMiddleware;
 #[cfg(feature = "reqwest")]

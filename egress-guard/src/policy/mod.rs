@@ -77,6 +77,8 @@ pub struct Policy {
     /// The layers around the innermost one, the outermost first.
     outer: Arc<[Arc<Layer>]>,
     innermost: Arc<Layer>,
+    /// Whether nothing is allowed any more, whatever the layers say.
+    quarantined: bool,
 }
 
 impl Policy {
@@ -104,7 +106,7 @@ impl Policy {
     }
 
     fn of(layer: Layer) -> Self {
-        Self { outer: Arc::new([]), innermost: Arc::new(layer) }
+        Self { outer: Arc::new([]), innermost: Arc::new(layer), quarantined: false }
     }
 
     /// Narrows this policy by another one: what comes back allows a request only if both do.
@@ -135,7 +137,11 @@ impl Policy {
     /// ```
     #[must_use]
     pub fn narrowed_by(self, narrower: Self) -> Self {
-        Self { outer: self.layers().chain(narrower.outer.iter()).cloned().collect(), innermost: narrower.innermost }
+        Self {
+            outer: self.layers().chain(narrower.outer.iter()).cloned().collect(),
+            innermost: narrower.innermost,
+            quarantined: self.quarantined || narrower.quarantined,
+        }
     }
 
     /// The name, as audit lines carry it in `policy_id`; of layers, the innermost's.
@@ -162,6 +168,15 @@ impl Policy {
     #[must_use]
     pub fn sha256(&self) -> Option<&str> {
         self.innermost.sha256.as_deref()
+    }
+
+    /// The same, allowing nothing.
+    pub(crate) fn quarantined(self) -> Self {
+        Self { quarantined: true, ..self }
+    }
+
+    pub(crate) fn is_quarantined(&self) -> bool {
+        self.quarantined
     }
 
     /// The layers around the innermost one, the outermost first.
