@@ -14,6 +14,7 @@ use super::layer::{Index, Internal, Layer, Numbers};
 use super::path::{PathSet, PathSetBuilder};
 use super::pattern::{BadPattern, HostPattern};
 use super::rule::{Addresses, CompiledRule, Effect, RuleId};
+use super::services;
 use super::value::{identifier_for, is_identifier, parse_method, parse_network, parse_ports, parse_scheme};
 use super::{Boundary, Mode};
 
@@ -89,10 +90,13 @@ impl Compiler {
         self.faults.push(PolicyFault::new(offset, problem, cure));
     }
 
-    fn rule(&mut self, effect: Effect, draft: RuleDraft) {
+    fn rule(&mut self, effect: Effect, mut draft: RuleDraft) {
         self.rule = None;
         let id = self.id(effect, &draft);
         self.rule = Some(id.clone());
+        for (offset, problem, cure) in services::expand(effect, &mut draft) {
+            self.fault(offset, problem, cure);
+        }
         self.has_subject(effect, &id, &draft);
 
         let hosts = draft.hosts.as_deref().unwrap_or_default();

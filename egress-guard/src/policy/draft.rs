@@ -52,6 +52,12 @@ pub struct RuleDraft {
     /// `dangerously_any_host`.
     pub any_host: bool,
     pub networks: Option<Vec<Text>>,
+    /// What these stand for is in [`hosts`](Self::hosts) too, behind what is written there.
+    pub services: Option<Vec<Text>>,
+    pub regions: Option<Vec<Text>>,
+    pub buckets: Option<Vec<Text>>,
+    pub accounts: Option<Vec<Text>>,
+    pub vpc_endpoints: Option<Vec<Text>>,
     pub ports: Option<Vec<Text>>,
     pub schemes: Option<Vec<Text>>,
     pub methods: Option<Vec<Text>>,
@@ -65,6 +71,15 @@ pub struct RuleDraft {
 }
 
 impl RuleDraft {
+    /// What one of [`hosts`](Self::hosts) was made from, if it is not written there: `services` or `buckets`, and the
+    /// entry of it.
+    #[must_use]
+    pub fn origin(&self, host: &Text) -> Option<(&'static str, &Text)> {
+        let services = self.services.iter().flatten().map(|entry| ("services", entry));
+        let mut entries = services.chain(self.buckets.iter().flatten().map(|entry| ("buckets", entry)));
+        entries.find(|(_, entry)| entry.offset.is_some() && entry.offset == host.offset)
+    }
+
     /// Where the value of a key stands, or else the rule.
     pub(super) fn place(&self, key: &str) -> Option<usize> {
         let place = self.places.iter().find(|(known, _)| *known == key);

@@ -12,6 +12,7 @@ mod network;
 mod path;
 mod pattern;
 mod rule;
+mod services;
 mod value;
 
 use std::fmt;
