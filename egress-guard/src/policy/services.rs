@@ -10,7 +10,7 @@ use hashbrown::HashSet;
 
 use super::draft::{RuleDraft, Text};
 use super::rule::Effect;
-use table::{GLOBAL, Parts, Region, Service, region_meant_by};
+use table::{GLOBAL, Parts, Region, Service, Template, region_meant_by};
 use value::{check_account, check_bucket, check_endpoint, zone_of};
 
 /// Something wrong: where, what, and the cure.
@@ -196,7 +196,7 @@ impl<'d> Keys<'d> {
     /// An endpoint's own names have its id, characters of Amazon's choice, and perhaps a zone, in one label.
     fn endpoint_names(&self, service: Service, region: Region) -> Vec<Name<'d>> {
         let own = service.templates(region).filter(|template| !template.has("{a}") && !template.has("{b}"));
-        let labels = own.filter_map(|template| template.before_region()).filter(|label| match service.name {
+        let labels = own.filter_map(Template::before_region).filter(|label| match service.name {
             // Its other endpoints are no interface endpoints, or belong to this one.
             "s3" => label == "s3",
             "s3control" => false,
