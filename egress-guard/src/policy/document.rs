@@ -401,8 +401,8 @@ mod tests {
                 &[
                     "line 6, column 1: `host` is no key of [[allow]]: write `hosts`",
                     "line 7, column 1: `colour` is no key of [[allow]]: remove it; the keys are id, hosts, networks, \
-                     ports, schemes, methods, paths, addresses, boundary, mode, expires, reason, owner, \
-                     dangerously_any_host",
+                     services, regions, buckets, accounts, vpc_endpoints, ports, schemes, methods, paths, addresses, \
+                     boundary, mode, expires, reason, owner, dangerously_any_host",
                 ],
             ),
             (

@@ -32,7 +32,8 @@ impl Region {
     }
 
     pub(super) fn all() -> impl Iterator<Item = Self> {
-        TABLE.lines().filter_map(|line| line.strip_prefix('@')).flat_map(|line| {
+        let lines = TABLE.lines().skip_while(|line| line.starts_with('#'));
+        lines.map_while(|line| line.strip_prefix('@')).flat_map(|line| {
             let mut columns = line.split('\t');
             let partition = columns.next().unwrap_or_default();
             let mut suffixes = columns.next().unwrap_or_default().split(' ');
