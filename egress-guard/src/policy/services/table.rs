@@ -75,8 +75,8 @@ impl Service {
     pub(super) fn meant_by(text: &str) -> Option<&'static str> {
         let plain = |text: &str| text.to_ascii_lowercase().replace(['-', '_', ' '], "");
         let text = plain(text);
-        let names =
-            || Self::all().flat_map(|it| it.others.split(',').chain([it.name]).map(move |name| (name, it.name)));
+        let of = |it: Self| it.others.split(',').filter(|name| !name.is_empty()).chain([it.name]);
+        let names = || Self::all().flat_map(|it| of(it).map(move |name| (name, it.name)));
         let same = names().find(|(name, _)| plain(name) == text);
         same.or_else(|| nearest(&text, names())).map(|(_, service)| service)
     }
