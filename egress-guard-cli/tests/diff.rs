@@ -54,6 +54,16 @@ fn a_loosening_is_told_by_the_exit_status_where_that_is_asked_for() {
 }
 
 #[test]
+fn services_are_compared_by_the_names_that_they_stand_for() {
+    let hosts = "[[allow]]\nid = 'a'\nhosts = ['ssm.eu-west-1.amazonaws.com', 'ssm.eu-west-1.api.aws', \
+                 'ssm-fips.eu-west-1.amazonaws.com', 'ssm-fips.eu-west-1.api.aws']\n";
+    let services = |regions: &str| format!("[[allow]]\nid = 'a'\nservices = ['ssm']\nregions = {regions}\n");
+    assert_eq!(between(hosts, &services("['eu-west-1']")), between(hosts, hosts));
+    let output = between(hosts, &services("['eu-west-1', 'eu-west-2']"));
+    assert!(output.contains("ssm.eu-west-2.amazonaws.com") && !output.contains("eu-west-1"), "{output}");
+}
+
+#[test]
 fn one_object_says_the_same_in_json() {
     let (_, output, _) = diff(&data(), &["--at", "2026-12-01", "--format", "json", "old.toml", "new.toml"]);
     let found: serde_json::Value = serde_json::from_str(&output).unwrap();

@@ -17,6 +17,7 @@ use super::network::NetworkMap;
 use super::path::PathSet;
 use super::pattern::{BadPattern, HostPattern};
 use super::rule::{Addresses, CompiledRule, Conditions, Effect, Rest, RuleId};
+use super::services;
 use super::value::{identifier_for, is_identifier, parse_method, parse_network, parse_ports, parse_scheme};
 use super::{Boundary, Mode};
 
@@ -114,10 +115,13 @@ impl Compiler {
         self.faults.push(PolicyFault::new(offset, problem, cure));
     }
 
-    fn rule(&mut self, effect: Effect, draft: BorrowedRule<'_>) {
+    fn rule(&mut self, effect: Effect, mut draft: BorrowedRule<'_>) {
         self.rule = None;
         let id = self.id(effect, &draft);
         self.rule = Some(id.clone());
+        for (offset, problem, cure) in services::expand(effect, &mut draft) {
+            self.fault(offset, problem, cure);
+        }
         self.has_subject(effect, &id, &draft);
 
         let hosts = draft.hosts.as_deref().unwrap_or_default();

@@ -12,6 +12,8 @@ use super::compile::compile;
 use super::draft::{BorrowedPolicy, BorrowedRule, BorrowedText, Text};
 use super::error::{PolicyError, PolicyFault};
 use super::layer::Layer;
+use super::rule::Effect;
+use super::services;
 
 pub(super) fn from_toml(text: &str) -> Result<Layer, PolicyError> {
     layer(text, node::from_toml).map_err(|faults| PolicyError::in_text(text, faults))
@@ -48,7 +50,14 @@ fn layer<'t>(text: &'t str, parse: Parse<'t>) -> Result<Layer, Vec<PolicyFault>>
 
 fn draft<'t>(text: &'t str, parse: Parse<'t>) -> Result<BorrowedPolicy<'t>, Vec<PolicyFault>> {
     match read(text, parse)? {
-        (draft, faults) if faults.is_empty() => Ok(draft),
+        (mut draft, faults) if faults.is_empty() => {
+            let allow = draft.allow.iter_mut().map(|rule| (Effect::Allow, rule));
+            for (effect, rule) in draft.deny.iter_mut().map(|rule| (Effect::Deny, rule)).chain(allow) {
+                // What is wrong with them is no fault of the shape.
+                let _ = services::expand(effect, rule);
+            }
+            Ok(draft)
+        }
         (_, faults) => Err(faults),
     }
 }
@@ -75,6 +84,11 @@ const RULE_KEYS: &[&str] = &[
     "id",
     "hosts",
     "networks",
+    "services",
+    "regions",
+    "buckets",
+    "accounts",
+    "vpc_endpoints",
     "ports",
     "schemes",
     "methods",
@@ -201,6 +215,11 @@ impl Reader {
             "id" => rule.id = self.string("id", value),
             "hosts" => rule.hosts = self.strings("hosts", value),
             "networks" => rule.networks = self.strings("networks", value),
+            "services" => rule.services = self.strings("services", value),
+            "regions" => rule.regions = self.strings("regions", value),
+            "buckets" => rule.buckets = self.strings("buckets", value),
+            "accounts" => rule.accounts = self.strings("accounts", value),
+            "vpc_endpoints" => rule.vpc_endpoints = self.strings("vpc_endpoints", value),
             "ports" => rule.ports = self.ports(value),
             "schemes" => rule.schemes = self.strings("schemes", value),
             "methods" => rule.methods = self.strings("methods", value),
@@ -417,8 +436,8 @@ mod tests {
                 &[
                     "line 6, column 1: `host` is no key of [[allow]]: write `hosts`",
                     "line 7, column 1: `colour` is no key of [[allow]]: remove it; the keys are id, hosts, networks, \
-                     ports, schemes, methods, paths, addresses, boundary, mode, expires, reason, owner, \
-                     dangerously_any_host",
+                     services, regions, buckets, accounts, vpc_endpoints, ports, schemes, methods, paths, addresses, \
+                     boundary, mode, expires, reason, owner, dangerously_any_host",
                 ],
             ),
             (

@@ -53,6 +53,12 @@ pub struct RuleDraft<S = String> {
     /// `dangerously_any_host`.
     pub any_host: bool,
     pub networks: Option<Vec<Text<S>>>,
+    /// What these stand for is in [`hosts`](Self::hosts) too, behind what is written there.
+    pub services: Option<Vec<Text<S>>>,
+    pub regions: Option<Vec<Text<S>>>,
+    pub buckets: Option<Vec<Text<S>>>,
+    pub accounts: Option<Vec<Text<S>>>,
+    pub vpc_endpoints: Option<Vec<Text<S>>>,
     pub ports: Option<Vec<Text<S>>>,
     pub schemes: Option<Vec<Text<S>>>,
     pub methods: Option<Vec<Text<S>>>,
@@ -66,6 +72,15 @@ pub struct RuleDraft<S = String> {
 }
 
 impl<S> RuleDraft<S> {
+    /// What one of [`hosts`](Self::hosts) was made from, if it is not written there: `services` or `buckets`, and the
+    /// entry of it.
+    #[must_use]
+    pub fn origin(&self, host: &Text<S>) -> Option<(&'static str, &Text<S>)> {
+        let services = self.services.iter().flatten().map(|entry| ("services", entry));
+        let mut entries = services.chain(self.buckets.iter().flatten().map(|entry| ("buckets", entry)));
+        entries.find(|(_, entry)| entry.offset.is_some() && entry.offset == host.offset)
+    }
+
     /// Where the value of a key stands, or else the rule.
     pub(super) fn place(&self, key: &str) -> Option<usize> {
         let place = self.places.iter().find(|(known, _)| *known == key);
@@ -118,6 +133,11 @@ impl<S> RuleDraft<S> {
             hosts: texts(self.hosts),
             any_host: self.any_host,
             networks: texts(self.networks),
+            services: texts(self.services),
+            regions: texts(self.regions),
+            buckets: texts(self.buckets),
+            accounts: texts(self.accounts),
+            vpc_endpoints: texts(self.vpc_endpoints),
             ports: texts(self.ports),
             schemes: texts(self.schemes),
             methods: texts(self.methods),

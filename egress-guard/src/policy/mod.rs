@@ -13,6 +13,7 @@ mod network;
 mod path;
 mod pattern;
 mod rule;
+mod services;
 mod value;
 
 use std::borrow::Cow;

@@ -65,6 +65,47 @@ impl Rule {
         self
     }
 
+    /// AWS services, by the names of the AWS CLI, whose endpoints' names the rule is about.
+    ///
+    /// They also need [`regions`](Self::regions), unless all of them are global.
+    ///
+    /// ```
+    /// use egress_guard::{Policy, Rule};
+    ///
+    /// let tables = Rule::new("tables").services(["dynamodb"]).regions(["ap-northeast-1"]);
+    /// let files = Rule::new("files").services(["s3"]).regions(["ap-northeast-1"]).buckets(["orders-files"]);
+    /// let policy = Policy::builder("orders").allow(tables).allow(files).build()?;
+    /// # Ok::<(), egress_guard::PolicyError>(())
+    /// ```
+    pub fn services<T: Into<String>>(mut self, services: impl IntoIterator<Item = T>) -> Self {
+        append(&mut self.draft.services, services);
+        self
+    }
+
+    /// The regions of these services; `aws-global` for their names that are in no region.
+    pub fn regions<T: Into<String>>(mut self, regions: impl IntoIterator<Item = T>) -> Self {
+        append(&mut self.draft.regions, regions);
+        self
+    }
+
+    /// Narrows S3 to the names of these buckets.
+    pub fn buckets<T: Into<String>>(mut self, buckets: impl IntoIterator<Item = T>) -> Self {
+        append(&mut self.draft.buckets, buckets);
+        self
+    }
+
+    /// Narrows the services to names that carry these account ids.
+    pub fn accounts<T: Into<String>>(mut self, accounts: impl IntoIterator<Item = T>) -> Self {
+        append(&mut self.draft.accounts, accounts);
+        self
+    }
+
+    /// Narrows the services to the names of these interface endpoints, given by their ids.
+    pub fn vpc_endpoints<T: Into<String>>(mut self, endpoints: impl IntoIterator<Item = T>) -> Self {
+        append(&mut self.draft.vpc_endpoints, endpoints);
+        self
+    }
+
     /// One more port.
     pub fn port(mut self, port: u16) -> Self {
         append(&mut self.draft.ports, [port.to_string()]);
