@@ -523,7 +523,7 @@ fn paths() {
         ("what is not closed or opened", listed("▸'/{a,b', ▸'/a,b}', ▸'/[ab'")),
         ("a class that runs backwards", listed("▸'/[z-a]'")),
         ("a very long path", listed(&format!("▸'/{}?'", "a".repeat(10_000)))),
-        ("a pattern that is too large", rule(&format!("paths = ▸['{}']", "/*".repeat(200_000)))),
+        ("a pattern that is too large", rule(&format!("paths = [▸'{}']", "/*".repeat(200_000)))),
     ];
     assert_report!(report(Policy::from_toml, &cases));
 }
