@@ -279,16 +279,11 @@ impl Host {
 
 /// Whether every label is 1 to 63 of what DNS carries in a host's name, in lower case.
 fn has_valid_labels(name: &str) -> bool {
-    let mut length = 0;
-    let valid = name.bytes().all(|byte| match byte {
-        b'a'..=b'z' | b'0'..=b'9' | b'-' | b'_' => {
-            length += 1;
-            length <= 63
-        }
-        b'.' => std::mem::take(&mut length) > 0,
-        _ => false,
-    });
-    valid && length > 0 && name.len() <= 253
+    let is_valid = |byte| matches!(byte, b'a'..=b'z' | b'0'..=b'9' | b'-' | b'_' | b'.');
+    // Without a branch, so that it becomes vector instructions.
+    let valid = name.bytes().fold(true, |valid, byte| valid & is_valid(byte));
+    let mut labels = name.as_bytes().split(|byte| *byte == b'.');
+    valid && name.len() <= 253 && labels.all(|label| (1..=63).contains(&label.len()))
 }
 
 /// Whether a name is in normal form for certain: no label is one of IDNA, and the last begins with a letter, so that it is

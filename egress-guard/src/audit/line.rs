@@ -70,7 +70,6 @@ impl Serializer for Writer<'_> {
         if !needs_no_escape(text.as_bytes()) {
             return serde_json::Serializer::new(self.0).serialize_str(text);
         }
-        self.0.reserve(text.len() + 2);
         self.0.push(b'"');
         self.0.extend_from_slice(text.as_bytes());
         self.0.push(b'"');
