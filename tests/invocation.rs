@@ -71,7 +71,7 @@ impl Fixture {
     /// Runs a handler as one invocation, and gives the line that sums it up.
     async fn invoke<F: Future<Output = ()>>(&self, layer: &LambdaLayer, context: Context, handler: F) -> Value {
         let mut handler = Some(handler);
-        let service = layer.layer(tower::service_fn(move |_: LambdaInvocation| {
+        let service = layer.layer(service_fn(move |_: LambdaInvocation| {
             let handler = handler.take().unwrap();
             async move {
                 handler.await;
@@ -188,7 +188,7 @@ async fn an_invocation_fails_with_its_first_denial_if_it_is_to() {
         }
     });
     let layer = fixture.guard.lambda_layer().fail_invocation();
-    let call = |hosts| layer.layer(&handler).oneshot(LambdaEvent::new(hosts, context("one")));
+    let call = |hosts| layer.layer(handler).oneshot(LambdaEvent::new(hosts, context("one")));
 
     assert_eq!(call("api").await.unwrap(), "done");
     let error = call("api evil bad api").await.unwrap_err();
@@ -237,7 +237,7 @@ async fn a_quarantined_environment_lets_nothing_out() {
         ];
         let answer = stack.clone().oneshot(request()).await;
         let answer = match answer {
-            Ok(response) => response.into_body().collect().await.map(drop).map_err(|error| reason(&*error)),
+            Ok(response) => response.into_body().collect().await.map(drop).map_err(|error| reason(&error)),
             Err(error) => Err(reason(&*error)),
         };
         answers.push(("layer", answer));
