@@ -10,6 +10,10 @@
 use std::error::Error;
 use std::time::Duration;
 
+use aws_smithy_runtime_api::client::http::{HttpClient, HttpConnector as _, HttpConnectorSettings};
+use aws_smithy_runtime_api::client::orchestrator::HttpRequest;
+use aws_smithy_runtime_api::client::runtime_components::RuntimeComponentsBuilder;
+use aws_smithy_types::body::SdkBody;
 use bytes::Bytes;
 use egress_guard::{ClientOptions, Denied as Denial, Guard, Policy, Rule, denied};
 use egress_guard_tests::{Names, Proxy, Server, ValidatedAudit};
@@ -150,6 +154,8 @@ enum Kind {
     Blocking,
     UnguardedHyper,
     Hyper,
+    UnguardedAws,
+    Aws,
 }
 
 impl Attack {
@@ -183,11 +189,15 @@ impl Attack {
                 send_all_by_hyper(&world, (kind == Kind::Hyper).then_some(&guard), requests).await;
                 Ok(())
             }
+            Kind::UnguardedAws | Kind::Aws => {
+                send_all_by_the_aws_sdk(&world, (kind == Kind::Aws).then_some(&guard), requests).await;
+                Ok(())
+            }
         };
         let served = [&world.allowed, &world.other, &world.secure, &world.forbidden, &world.literal, &world.socket];
         let seen: usize = served.iter().map(|server| server.seen().len()).sum();
         let allowed = audit.of_type("decision").iter().filter(|line| line["action"] == "allowed").count();
-        if !matches!(kind, Kind::Unguarded | Kind::UnguardedHyper) {
+        if !matches!(kind, Kind::Unguarded | Kind::UnguardedHyper | Kind::UnguardedAws) {
             assert!(seen == 0 || allowed > 0, "a server saw a request that no line explains");
         }
         Outcome { reached: (self.reached)(&world), refused: done.is_err(), audit }
@@ -274,26 +284,55 @@ async fn send_all_by_hyper(world: &World, guard: Option<&Guard>, requests: Vec<R
     };
     let redirects = ServiceBuilder::new().layer(FollowRedirectLayer::new());
     for request in requests {
-        let mut uri = http::Request::builder().method(request.method()).uri(request.url().as_str());
-        *uri.headers_mut().unwrap() = request.headers().clone();
-        let Ok(request) = uri.body(Full::<Bytes>::default()) else { continue };
-        let patience = Duration::from_millis(500);
+        let Some(request) = as_http(&request, Full::<Bytes>::default()) else { continue };
         match guard {
             None => {
                 let mut http = HttpConnector::new_with_resolver(world.names.clone());
                 http.enforce_http(false);
                 let client = client().build::<_, Full<Bytes>>(https(world, http));
-                let _ = tokio::time::timeout(patience, redirects.clone().service(client).oneshot(request)).await;
+                let _ = tokio::time::timeout(PATIENCE, redirects.clone().service(client).oneshot(request)).await;
             }
             Some(guard) => {
                 let mut http = HttpConnector::new_with_resolver(guard.resolver(world.names.clone()));
                 http.enforce_http(false);
                 let client = client().build::<_, Full<Bytes>>(guard.connector(https(world, http)));
                 let stack = redirects.clone().layer(guard.layer()).service(client);
-                if let Ok(Err(error)) = tokio::time::timeout(patience, stack.oneshot(request)).await {
+                if let Ok(Err(error)) = tokio::time::timeout(PATIENCE, stack.oneshot(request)).await {
                     assert!(denied(&*error).is_some(), "neither sent nor denied: {error:?}");
                 }
             }
+        }
+    }
+}
+
+const PATIENCE: Duration = Duration::from_millis(500);
+
+/// The request as it is, if hyper's types can hold it.
+fn as_http<B>(request: &Request, body: B) -> Option<http::Request<B>> {
+    let mut uri = http::Request::builder().method(request.method()).uri(request.url().as_str());
+    *uri.headers_mut().unwrap() = request.headers().clone();
+    uri.body(body).ok()
+}
+
+/// What a request of the SDK comes to below its retries. It follows no redirects, and has hyper's client inside.
+async fn send_all_by_the_aws_sdk(world: &World, guard: Option<&Guard>, requests: Vec<Request>) {
+    for request in requests {
+        let Some(guard) = guard else {
+            let Some(request) = as_http(&request, Full::<Bytes>::default()) else { continue };
+            let mut http = HttpConnector::new_with_resolver(world.names.clone());
+            http.enforce_http(false);
+            let client = hyper_util::client::legacy::Client::builder(TokioExecutor::new()).build(https(world, http));
+            let _ = tokio::time::timeout(PATIENCE, client.request(request)).await;
+            continue;
+        };
+        let Some(Ok(request)) = as_http(&request, SdkBody::empty()).map(HttpRequest::try_from) else { continue };
+        let http = guard.aws_http_client().resolver(world.names.clone());
+        let http = http.only_root_certificates(world.secure.ca_pem()).unwrap();
+        let components = RuntimeComponentsBuilder::for_tests().build().unwrap();
+        let connector = http.http_connector(&HttpConnectorSettings::default(), &components);
+        if let Ok(Err(error)) = tokio::time::timeout(PATIENCE, connector.call(request)).await {
+            assert!(denied(&error).is_some(), "neither sent nor denied: {error:?}");
+            assert!(error.is_user(), "the SDK would try again: {error:?}");
         }
     }
 }
@@ -310,6 +349,7 @@ struct Row {
     client: Expected,
     reqwest: Expected,
     hyper: Expected,
+    aws: Expected,
 }
 
 /// For each attack a module with a test for each kind of client, and all of them as rows of the table.
@@ -332,9 +372,11 @@ macro_rules! attacks {
                 let mut hyper = Stopped;
                 // hyper has no builder that could bring anything along.
                 $(builder = $builder; hyper = NotApplicable;)?
+                // Nor has the SDK, and what it lacks besides is the redirects.
+                let aws = hyper;
                 $(hyper = $hyper;)?
                 let attack = Attack { builder, requests: $requests, reached: $reached };
-                Row { name: stringify!($name), attack, client: $client, reqwest: $reqwest, hyper }
+                Row { name: stringify!($name), attack, client: $client, reqwest: $reqwest, hyper, aws }
             }
 
             #[tokio::test]
@@ -362,6 +404,11 @@ macro_rules! attacks {
             async fn is_stopped_by_the_hyper_stack_or_documented() {
                 row().attack.check(Kind::Hyper, row().hyper).await;
             }
+
+            #[tokio::test]
+            async fn is_stopped_by_the_client_of_the_aws_sdk() {
+                row().attack.check(Kind::Aws, row().aws).await;
+            }
         })*
 
         fn rows() -> Vec<Row> {
@@ -373,17 +420,25 @@ macro_rules! attacks {
 /// The table of `docs/bypass.md`, made anew: what an unguarded client lets through, and what the guarded ones do.
 #[tokio::test]
 async fn the_table_is_as_documented() {
-    let mut table = "| attack | unguarded | `client` | `reqwest` | `reqwest_blocking` | hyper stack |\n".to_owned();
-    table += "|---|---|---|---|---|---|\n";
-    for Row { name, attack, client, reqwest, hyper } in rows() {
+    let mut table =
+        "| attack | unguarded | `client` | `reqwest` | `reqwest_blocking` | hyper stack | AWS SDK |\n".to_owned();
+    table += "|---|---|---|---|---|---|---|\n";
+    for Row { name, attack, client, reqwest, hyper, aws } in rows() {
         let unguarded = if attack.run(Kind::Unguarded).await.reached { "reached" } else { "stopped" };
         let mut cells = vec![name.replace('_', " "), unguarded.to_owned()];
-        let kinds = [(Kind::Client, client), (Kind::Reqwest, reqwest), (Kind::Blocking, reqwest), (Kind::Hyper, hyper)];
+        let kinds = [
+            (Kind::Client, client),
+            (Kind::Reqwest, reqwest),
+            (Kind::Blocking, reqwest),
+            (Kind::Hyper, hyper),
+            (Kind::Aws, aws),
+        ];
         for (kind, expected) in kinds {
             cells.push(match expected {
                 NotApplicable => "-".to_owned(),
-                // The stack may lack what the attack needs even unguarded.
+                // These two may lack what the attack needs even unguarded.
                 _ if kind == Kind::Hyper && !attack.run(Kind::UnguardedHyper).await.reached => "-".to_owned(),
+                _ if kind == Kind::Aws && !attack.run(Kind::UnguardedAws).await.reached => "-".to_owned(),
                 _ => describe(&attack.run(kind).await),
             });
         }

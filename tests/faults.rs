@@ -422,6 +422,50 @@ fn hosts() {
 }
 
 #[test]
+fn services() {
+    let in_ireland = |keys: &str| bare(&format!("regions = ['eu-west-1']\n{keys}"));
+    let cases = [
+        ("another spelling", bare("services = [▸'sfn', ▸'DynamoDB', ▸'secrets-manager']\nregions = ['eu-west-1']")),
+        ("no service", bare("services = [▸'payments', ▸'*']\nregions = ['eu-west-1']")),
+        ("an unknown region", bare("services = ['ssm']\nregions = [▸'eu-west1', ▸'eu-west-1a', ▸'Tokyo', ▸'eu-*']")),
+        ("regions without services", bare("hosts = ['a.example']\nregions = ▸['eu-west-1']")),
+        ("services without regions", bare("services = ['iam', ▸'ssm', ▸'sts']")),
+        ("a service that is in no region", bare("services = ['sts', ▸'ssm']\nregions = ['aws-global']")),
+        ("lists that are empty", bare("services = ▸[]\nregions = ▸[]\nbuckets = ▸[]\nvpc_endpoints = ▸[]")),
+        ("buckets without S3", in_ireland("services = ['ssm']\nbuckets = ▸['orders']")),
+        ("buckets of everybody", in_ireland("services = ['s3']\nbuckets = [▸'*', ▸'**', 'orders-*']")),
+        (
+            "buckets that are none",
+            in_ireland(
+                "services = ['s3']\nbuckets = [▸'', ▸'a', ▸'Orders', ▸'orders.example', ▸'arn:aws:s3:::orders/x', \
+                 ▸'orders/x', ▸'a*b*', ▸'-a-']",
+            ),
+        ),
+        ("accounts", in_ireland("services = ['dynamodb']\naccounts = [▸'1111-2222-3333', ▸'*', ▸'1111']")),
+        ("a service without accounts", in_ireland("services = ['dynamodb', ▸'ssm']\naccounts = ['111122223333']")),
+        (
+            "endpoints of everybody",
+            in_ireland("services = ['ssm']\nvpc_endpoints = [▸'vpce-*', ▸'*', ▸'vpce-0123456789abcdef0-*']"),
+        ),
+        (
+            "endpoints that are none",
+            in_ireland(
+                "services = ['ssm']\nvpc_endpoints = [▸'vpce-0123456789abcdef0-abcdefgh.ssm.eu-west-1.vpce.amazonaws.com', \
+                 ▸'vpce-0123456789ABCDEF0', ▸'vpc-01234567']",
+            ),
+        ),
+        ("a service without interface endpoints", in_ireland("services = [▸'iam']\nvpc_endpoints = ['vpce-01234567']")),
+        (
+            "accounts at an endpoint",
+            in_ireland("services = ['dynamodb']\naccounts = ▸['111122223333']\nvpc_endpoints = ['vpce-01234567']"),
+        ),
+        ("services and any host", in_ireland("services = ['ssm']\ndangerously_any_host = ▸true")),
+        ("a service of the wrong kind", in_ireland("services = ▸'ssm'\naccounts = [▸111122223333]")),
+    ];
+    assert_report!(report(Policy::from_toml, &cases));
+}
+
+#[test]
 fn networks() {
     let listed = |networks: &str| bare(&format!("networks = [{networks}]"));
     let cases = [
@@ -479,7 +523,7 @@ fn paths() {
         ("what is not closed or opened", listed("▸'/{a,b', ▸'/a,b}', ▸'/[ab'")),
         ("a class that runs backwards", listed("▸'/[z-a]'")),
         ("a very long path", listed(&format!("▸'/{}?'", "a".repeat(10_000)))),
-        ("a pattern that is too large", rule(&format!("paths = ▸['{}']", "/*".repeat(200_000)))),
+        ("a pattern that is too large", rule(&format!("paths = [▸'{}']", "/*".repeat(200_000)))),
     ];
     assert_report!(report(Policy::from_toml, &cases));
 }
@@ -545,6 +589,7 @@ fn policies_built_in_code() {
         ("the same id", policy().allow(Rule::new("a").hosts(["a.example"])).allow(Rule::new("a").hosts(["b.example"]))),
         ("a mode of an allow rule", policy().allow(Rule::new("a").hosts(["a.example"]).report_only())),
         ("a boundary", policy().allow(Rule::new("a").hosts(["a.example"]).boundary("inside").expires("never"))),
+        ("a service", policy().allow(Rule::new("a").services(["sfn"])).deny(Rule::new("d").services(["ssm"]))),
         ("hosts and any host", policy().allow(Rule::new("a").hosts(["a.example"]).dangerously_any_host())),
     ];
     let mut report = String::new();

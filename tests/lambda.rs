@@ -4,78 +4,44 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, reason = "a test")]
 
 use std::pin::Pin;
-use std::process::Stdio;
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
 use egress_guard::{Client, ClientOptions, Guard, JsonLines, Policy, Rule, in_current_invocation};
-use egress_guard_tests::{Answer, Names, RuntimeApi, Server, ValidatedAudit};
+use egress_guard_tests::{Answer, Function, Names, RuntimeApi, Server};
 use futures_util::stream;
 use lambda_runtime::{Error, FunctionResponse, LambdaEvent, Runtime, StreamResponse, service_fn};
 use serde_json::{Value, json};
-use tokio::io::{AsyncBufReadExt, BufReader};
 
-const PATIENCE: Duration = Duration::from_secs(30);
-
-/// A function in a child process, its Runtime API, and the server it calls.
-struct Function {
-    api: RuntimeApi,
+/// A function, and the server that it calls.
+struct Fixture {
+    function: Function,
     server: Server,
-    lines: Arc<Mutex<Vec<Value>>>,
-    _child: tokio::process::Child,
 }
 
-impl Function {
+impl Fixture {
     async fn start(concurrency: u32) -> Self {
-        let (api, server) = (RuntimeApi::start().await, Server::http("server", "127.0.0.1").await);
-        let mut child = tokio::process::Command::new(std::env::current_exe().unwrap())
-            .args(["--exact", "the_function", "--ignored", "--nocapture"])
-            .envs(api.environment())
-            .env("http_proxy", "http://user:S3CRET@127.0.0.9:1")
-            .env("SERVER", format!("http://api.test:{}", server.port()))
-            .envs((concurrency > 1).then(|| ("AWS_LAMBDA_MAX_CONCURRENCY", concurrency.to_string())))
-            .stdout(Stdio::piped())
-            .kill_on_drop(true)
-            .spawn()
-            .unwrap();
-        let lines = Arc::<Mutex<Vec<Value>>>::default();
-        let (mut output, collected) = (BufReader::new(child.stdout.take().unwrap()).lines(), Arc::clone(&lines));
-        tokio::spawn(async move {
-            while let Ok(Some(line)) = output.next_line().await {
-                // The test harness writes there too.
-                if let Some(json) = line.find('{').and_then(|at| line.get(at..)) {
-                    collected.lock().unwrap().push(serde_json::from_str(json).expect("a whole line of JSON"));
-                }
-            }
-        });
-        Self { api, server, lines, _child: child }
+        let server = Server::http("server", "127.0.0.1").await;
+        let mut environment = vec![
+            ("http_proxy", "http://user:S3CRET@127.0.0.9:1".to_owned()),
+            ("SERVER", format!("http://api.test:{}", server.port())),
+        ];
+        if concurrency > 1 {
+            environment.push(("AWS_LAMBDA_MAX_CONCURRENCY", concurrency.to_string()));
+        }
+        Self { function: Function::start("the_function", &environment).await, server }
     }
 
     async fn invoke(&self, request_id: &str, what: &str) -> Answer {
-        self.api.invoke(request_id, json!({ "do": what }), PATIENCE).await.expect("an answer")
+        self.function.invoke(request_id, json!({ "do": what })).await
     }
 
-    /// The lines of an invocation, once there are as many as expected.
+    /// The lines of an invocation's requests, once there are as many as expected.
     async fn lines_of(&self, request_id: &str, count: usize) -> Vec<Value> {
-        for _ in 0..200 {
-            let lines = self.all_lines();
-            // A connection belongs to the invocation that made it, but serves others too.
-            let of_it = |line: &Value| line["requestId"] == request_id && line["stage"] != "connection";
-            let of_it: Vec<Value> = lines.into_iter().filter(of_it).collect();
-            if of_it.len() >= count {
-                assert_eq!(of_it.len(), count, "{of_it:#?}");
-                return of_it;
-            }
-            tokio::time::sleep(Duration::from_millis(20)).await;
-        }
-        panic!("{request_id} has not left {count} lines: {:#?}", self.all_lines());
-    }
-
-    fn all_lines(&self) -> Vec<Value> {
-        let lines = self.lines.lock().unwrap().clone();
-        lines.iter().for_each(ValidatedAudit::validate);
-        lines
+        // A connection belongs to the invocation that made it, but serves others too.
+        let of_it = |line: &Value| line["requestId"] == request_id && line["stage"] == "request";
+        self.function.lines_once(count, of_it).await
     }
 }
 
@@ -96,7 +62,7 @@ fn pair(lines: &[Value]) -> (&str, &str) {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn every_way_to_call_out_leaves_its_lines() {
-    let function = Function::start(1).await;
+    let fixture = Fixture::start(1).await;
     for (what, outcome, source) in [
         ("call", "complete", "task"),
         ("call-before-the-future", "complete", "task"),
@@ -108,48 +74,48 @@ async fn every_way_to_call_out_leaves_its_lines() {
         ("panic", "cancelled", "task"),
         ("call", "complete", "task"),
     ] {
-        let request_id = format!("{what}-{}", function.all_lines().len());
-        let answer = function.invoke(&request_id, what).await;
+        let request_id = format!("{what}-{}", fixture.function.lines().len());
+        let answer = fixture.invoke(&request_id, what).await;
         assert_eq!(matches!(answer, Answer::Error(_)), what == "panic", "{answer:?}");
-        assert_eq!(pair(&function.lines_of(&request_id, 2).await), (outcome, source), "{what}");
+        assert_eq!(pair(&fixture.lines_of(&request_id, 2).await), (outcome, source), "{what}");
     }
-    let posture = &function.all_lines()[0];
+    let posture = &fixture.function.lines()[0];
     assert_eq!((&posture["event_type"], &posture["seq"]), (&json!("egress_posture"), &json!(1)));
     let suspicious = posture["suspicious_environment"].as_str().unwrap();
     assert!(suspicious.split(',').any(|name| name == "http_proxy") && posture["level"] == "WARN", "{posture}");
     assert!(!posture.to_string().contains("S3CRET"), "{posture}");
-    let sequence: Vec<u64> = function.all_lines().iter().map(|line| line["seq"].as_u64().unwrap()).collect();
+    let sequence: Vec<u64> = fixture.function.lines().iter().map(|line| line["seq"].as_u64().unwrap()).collect();
     assert!(sequence.iter().zip(1..).all(|(seq, expected)| *seq == expected), "no line is missing: {sequence:?}");
-    assert_eq!(function.server.seen().len(), 9, "each request was made");
+    assert_eq!(fixture.server.seen().len(), 9, "each request was made");
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_longest_identity_and_path_leave_lines_under_4_kb() {
-    let function = Function::start(1).await;
+    let fixture = Fixture::start(1).await;
     let request_id = "r".repeat(300);
-    function.invoke(&request_id, "call-far").await;
-    let lines = function.lines_of(&"r".repeat(192), 2).await;
+    fixture.invoke(&request_id, "call-far").await;
+    let lines = fixture.lines_of(&"r".repeat(192), 2).await;
     assert_eq!(pair(&lines), ("complete", "task"));
     assert_eq!(lines[0]["path"].as_str().unwrap().len(), 768);
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_denied_call_names_its_invocation() {
-    let function = Function::start(1).await;
-    let Answer::Response(answer) = function.invoke("denied-1", "call-elsewhere").await else { panic!() };
+    let fixture = Fixture::start(1).await;
+    let Answer::Response(answer) = fixture.invoke("denied-1", "call-elsewhere").await else { panic!() };
     assert_eq!(answer, "host-not-allowed");
-    let lines = function.lines_of("denied-1", 1).await;
+    let lines = fixture.lines_of("denied-1", 1).await;
     assert_eq!((&lines[0]["action"], &lines[0]["level"]), (&json!("denied"), &json!("WARN")));
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn concurrent_invocations_never_mix_their_lines() {
-    let function = Arc::new(Function::start(4).await);
+    let fixture = Arc::new(Fixture::start(4).await);
     let invocations = (0..60).map(|number| {
-        let function = Arc::clone(&function);
+        let fixture = Arc::clone(&fixture);
         tokio::spawn(async move {
             let what = ["call", "spawn-carried", "spawn"][number % 3];
-            function.invoke(&format!("{what}-{number}"), what).await
+            fixture.invoke(&format!("{what}-{number}"), what).await
         })
     });
     for invocation in invocations.collect::<Vec<_>>() {
@@ -161,12 +127,12 @@ async fn concurrent_invocations_never_mix_their_lines() {
         if what == "spawn" {
             continue;
         }
-        let lines = function.lines_of(&request_id, 2).await;
+        let lines = fixture.lines_of(&request_id, 2).await;
         assert_eq!(pair(&lines), ("complete", "task"));
         assert!(lines.iter().all(|line| line["path"] == format!("/{request_id}")), "{lines:#?}");
     }
     // A bare task cannot know which of several invocations it belongs to, and says so instead of guessing.
-    let lines = function.all_lines();
+    let lines = fixture.function.lines();
     let bare: Vec<_> = lines
         .iter()
         .filter(|line| {

@@ -2,6 +2,7 @@
 
 mod advice;
 mod nearest;
+mod services;
 mod text;
 mod view;
 

@@ -21,6 +21,8 @@ pub(crate) fn shortened(text: &str, most: usize) -> String {
 pub(crate) fn wrapped(first: &str, text: &str) -> String {
     let rest = " ".repeat(first.chars().count());
     let options = textwrap::Options::new(98).initial_indent(first).subsequent_indent(&rest).break_words(false);
+    // A name that is broken at a hyphen cannot be copied.
+    let options = options.word_splitter(textwrap::WordSplitter::NoHyphenation);
     textwrap::fill(text, options)
 }
 

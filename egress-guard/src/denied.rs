@@ -10,7 +10,7 @@ use ipnet::IpNet;
 
 use crate::decision::{Denial, Reason, Request};
 use crate::destination::{Host, InvalidDestination, Scheme};
-use crate::policy::{AddressClass, CompiledRule, Policy, RuleId};
+use crate::policy::{AddressClass, CompiledRule, Policy, RuleId, path_pattern};
 
 /// A request that the policy does not allow. Nothing of it was sent.
 ///
@@ -107,10 +107,15 @@ impl Error for Denied {}
 /// ```
 #[must_use]
 pub fn denied<'e>(error: &'e (dyn Error + 'static)) -> Option<&'e Denied> {
+    find(error)
+}
+
+/// Finds an error of a kind in the chain of sources.
+pub(crate) fn find<'e, E: Error + 'static>(error: &'e (dyn Error + 'static)) -> Option<&'e E> {
     let mut next = Some(error);
     while let Some(error) = next {
-        if let Some(denied) = error.downcast_ref::<Denied>() {
-            return Some(denied);
+        if let Some(found) = error.downcast_ref() {
+            return Some(found);
         }
         // `io::Error::source` skips the error that it was made from.
         let within = error.downcast_ref::<std::io::Error>().and_then(std::io::Error::get_ref);
@@ -185,7 +190,7 @@ pub(crate) fn shortened(text: &str, max: usize) -> &str {
 /// Who could change the answer, where a change of the policy would.
 fn whom_to_ask(denial: &Denial<'_>) -> String {
     let is_up_to_the_policy = always(denial.reason).is_none() || denial.reason == Reason::AddressConflict;
-    let owner = denial.rule.and_then(|rule| rule.owner.as_ref()).or(denial.layer.owner.as_ref());
+    let owner = denial.rule.and_then(CompiledRule::owner).or(denial.layer.owner.as_deref());
     owner.filter(|_| is_up_to_the_policy).map(|owner| format!("; ask {owner}")).unwrap_or_default()
 }
 
@@ -194,12 +199,14 @@ fn explain(reason: Reason, rule: Option<&CompiledRule>, request: &Request<'_>) -
     let Request { host, scheme, port, method, path, .. } = request;
     match (reason, rule) {
         (Reason::DeniedByRule, Some(rule)) => {
-            let why = rule.reason.as_ref().map(|reason| format!(" ({reason})")).unwrap_or_default();
+            let why = rule.reason().map(|reason| format!(" ({reason})")).unwrap_or_default();
             return format!("deny rule `{}` forbids it{why}", rule.id);
         }
-        (Reason::RuleExpired, Some(CompiledRule { id, expires: Some(day), .. })) => {
+        (Reason::RuleExpired, Some(rule)) => {
+            let until = rule.expires().map(|day| format!(" until {day}")).unwrap_or_default();
             return format!(
-                "rule `{id}` allowed it until {day}; if it is still needed, have `expires` of the rule moved"
+                "rule `{}` allowed it{until}; if it is still needed, have `expires` of the rule moved",
+                rule.id
             );
         }
         _ => {}
@@ -240,7 +247,7 @@ fn explain(reason: Reason, rule: Option<&CompiledRule>, request: &Request<'_>) -
             let method = shortened(method.map(Method::as_str).unwrap_or_default(), 32);
             format!("no rule for this host allows the method; have \"{method}\" added to the `methods` of its rule")
         }
-        Reason::PathNotAllowed => match path.filter(|path| path.len() <= SHOWN_PATH).map(globset::escape) {
+        Reason::PathNotAllowed => match path.filter(|path| path.len() <= SHOWN_PATH).map(path_pattern) {
             // Escaped: a path of stars from outside must not become a pattern for everything.
             Some(path) => {
                 format!("no rule for this host allows the path; have \"{path}\" added to the `paths` of its rule")
@@ -281,13 +288,24 @@ fn always(reason: Reason) -> Option<&'static str> {
              path; send it without"
         }
         Reason::AuditFailed => "the audit line could not be written, and what is not recorded is not sent",
+        Reason::ByteLimit => {
+            "the invocation would send more bytes than its Lambda layer allows, or their number is not known beforehand"
+        }
         Reason::ConnectMethod => "CONNECT opens a tunnel in which nothing is checked",
         Reason::ContentLengthHeader => "Content-Length is doubled or not the body's length; remove the header",
+        Reason::DeadlineNear => {
+            "the invocation ends too soon to begin it, by the time that its Lambda layer keeps free"
+        }
         Reason::HostHeader => "the Host header is doubled or names another place than the URL; remove it",
         Reason::NoPeerAddress => "the connection has no IP address; a unix socket cannot be guarded",
         Reason::ProxyHeader => "it carries a header meant for a proxy; remove it",
         Reason::ProxiedConnection => "the connection leads to a proxy that the policy does not know",
         Reason::ProxyBypassed => "the policy states a `proxy`, and the connection does not lead to it",
+        Reason::Quarantined => {
+            "an earlier denial has put this environment into quarantine, in which nothing is allowed until Lambda replaces \
+             it; look for the first denial in the audit"
+        }
+        Reason::RequestLimit => "the invocation has made as many requests as its Lambda layer allows",
         Reason::ResolverOverride => {
             "the connection was made without looking the name up, as by `ClientBuilder::resolve`; give the client a \
              resolver instead"

@@ -40,7 +40,7 @@
 //! * [`PolicySource`]: where a policy comes from, pinned by its hash or signed; `AppConfig` (feature `appconfig`) keeps it
 //!   up to date.
 //! * [`Guard`]: a policy in force. It wraps clients: `client` and `reqwest` (feature `reqwest`), `reqwest_blocking`
-//!   (`blocking`), `middleware` (`reqwest-middleware`), [`layer`](Guard::layer) for tower stacks, `connector` and `resolver` (`hyper-util`) for what lies
+//!   (`blocking`), `middleware` (`reqwest-middleware`), `aws_http_client` (`aws-sdk`), [`layer`](Guard::layer) for tower stacks, `connector` and `resolver` (`hyper-util`) for what lies
 //!   below them; and `lambda_layer` (`lambda`) names the invocation.
 //! * [`AuditSink`]: who hears of it. [`JsonLines`] for CloudWatch, [`MemorySink`] for tests, `TracingSink` (feature
 //!   `tracing`) as a bridge. [`AUDIT_SCHEMA`] describes a line.
@@ -50,10 +50,10 @@
 //!
 //! # Features
 //!
-//! `reqwest` and `lambda` are on by default. A feature adds API and never changes a decision; with `reqwest` or
-//! `hyper-util`, audit lines of the tower layer also carry the peer address of hyper's connections. `reqwest` leaves the
+//! `reqwest` and `lambda` are on by default. A feature adds API and never changes a decision; with `reqwest`,
+//! `hyper-util` or `aws-sdk`, audit lines of the tower layer also carry the peer address of hyper's connections. `reqwest` leaves the
 //! choice of TLS library and cryptography to the features of the application's own reqwest dependency, whose defaults
-//! do; without any it panics when a client is built.
+//! do; without any it panics when a client is built. `aws-sdk` brings rustls with aws-lc-rs, as the SDK's own client does.
 
 #[cfg(feature = "tracing")]
 pub use audit::TracingSink;
@@ -68,12 +68,16 @@ pub use destination::{Destination, Host, HostName, InvalidDestination, Scheme};
 #[cfg(feature = "reqwest-middleware")]
 pub use enforce::GuardMiddleware;
 pub use enforce::{AuditBody, GuardLayer, GuardService, ResponseFuture};
+#[cfg(feature = "aws-sdk")]
+pub use enforce::{AwsHttpClient, InvalidRootCertificates};
 #[cfg(feature = "reqwest")]
 pub use enforce::{Client, ClientError, ClientOptions, RequestBuilder};
+#[cfg(feature = "lambda")]
+pub use enforce::{
+    FailingLambdaFuture, FailingLambdaLayer, FailingLambdaService, LambdaFuture, LambdaLayer, LambdaService,
+};
 #[cfg(feature = "hyper-util")]
 pub use enforce::{GuardedConnector, GuardedResolver, GuardedStream};
-#[cfg(feature = "lambda")]
-pub use enforce::{LambdaFuture, LambdaLayer, LambdaService};
 pub use guard::Guard;
 #[cfg(feature = "appconfig")]
 pub use live::AppConfig;

@@ -150,7 +150,7 @@ impl AppConfig {
                 Ok(answer) if answer == last => last_failure = None,
                 Ok(answer) => {
                     match self.accept(&answer) {
-                        Ok(policy) => guard.replace_policy(policy),
+                        Ok(policy) => guard.replace_policy(&policy),
                         Err(error) => guard.keep_policy(Some(&sha256(&answer.text)), &error),
                     }
                     (last, last_failure) = (answer, None);
@@ -185,7 +185,7 @@ impl Guard {
     ///
     /// | client | once the policy is replaced |
     /// |---|---|
-    /// | `connector`, and so tonic | a connection that the new policy denies ends, idle or in use |
+    /// | `connector`, and so tonic; `aws_http_client` | a connection that the new policy denies ends, idle or in use |
     /// | `client` from [`ClientOptions::from_fn`](crate::ClientOptions::from_fn) | requests go over new connections; a response on its way is read to its end |
     /// | `client` otherwise, `middleware` | every request is decided anew; a kept connection to an address that is no longer open is used until it is idle for as long as the builder's `pool_idle_timeout` says |
     /// | `reqwest`, `reqwest_blocking` | a kept connection is used as long as it lasts, also for a host that is no longer allowed: set `pool_max_idle_per_host(0)` on their builder, or make them anew |

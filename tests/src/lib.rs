@@ -13,6 +13,8 @@
 
 mod appconfig;
 mod audit;
+mod dynamodb;
+mod function;
 pub mod properties;
 mod proxy;
 mod resolver;
@@ -21,10 +23,12 @@ mod server;
 
 pub use appconfig::AppConfigExtension;
 pub use audit::ValidatedAudit;
+pub use dynamodb::dynamodb;
+pub use function::Function;
 pub use proxy::Proxy;
 pub use resolver::Names;
 pub use runtime_api::{Answer, Invocation, RuntimeApi};
-pub use server::{Seen, Server};
+pub use server::{Seen, Server, certificate_in_pem};
 
 /// The code of the README, compiled as a test.
 #[cfg(doctest)]

@@ -5,6 +5,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll};
 
+use aws_smithy_runtime_api::client::dns::{DnsFuture, ResolveDns, ResolveDnsError};
 use hyper_util::client::legacy::connect::dns::Name as HyperName;
 use reqwest::dns::{Addrs, Name, Resolve, Resolving};
 use tower::Service;
@@ -65,6 +66,14 @@ impl Service<HyperName> for Names {
         let answer = self.answer(name.as_str()).ok_or_else(|| format!("no such name: {name}"));
         let addresses = |answer: Vec<IpAddr>| answer.into_iter().map(|ip| SocketAddr::new(ip, 0)).collect::<Vec<_>>();
         std::future::ready(answer.map(|answer| addresses(answer).into_iter()))
+    }
+}
+
+/// For the AWS SDK.
+impl ResolveDns for Names {
+    fn resolve_dns<'a>(&'a self, name: &'a str) -> DnsFuture<'a> {
+        let answer = self.answer(name);
+        DnsFuture::ready(answer.ok_or_else(|| ResolveDnsError::new(format!("no such name: {name}"))))
     }
 }
 

@@ -1,6 +1,7 @@
 //! An HTTP server that records what it sees.
 
 use std::convert::Infallible;
+use std::fmt;
 use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::{Arc, Mutex};
@@ -29,6 +30,8 @@ pub struct Seen {
     pub target: String,
     /// The version.
     pub version: Version,
+    /// The name that the client asked for in the TLS handshake.
+    pub sni: Option<String>,
     /// All headers.
     pub headers: HeaderMap,
     /// The body.
@@ -58,11 +61,23 @@ pub struct Server {
     name: &'static str,
     address: Option<SocketAddr>,
     ca: Option<String>,
-    seen: Log,
+    shared: Arc<Shared>,
     task: tokio::task::JoinHandle<()>,
 }
 
-type Log = Arc<Mutex<Vec<Seen>>>;
+#[derive(Default)]
+struct Shared {
+    seen: Mutex<Vec<Seen>>,
+    answer: Mutex<Option<Box<Answer>>>,
+}
+
+type Answer = dyn FnMut(&Seen) -> Option<Response<Bytes>> + Send;
+
+impl fmt::Debug for Shared {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Shared").field("seen", &self.seen).finish_non_exhaustive()
+    }
+}
 
 impl Server {
     /// Listens on any port of a loopback address.
@@ -89,25 +104,26 @@ impl Server {
         let listener = TcpListener::bind((ip, 0)).await.expect("a loopback address can be listened on");
         let address = listener.local_addr().ok();
         let (acceptor, ca) = tls.map(certificate).unzip();
-        let seen = Log::default();
-        let log = Arc::clone(&seen);
+        let shared = Arc::<Shared>::default();
+        let log = Arc::clone(&shared);
         let task = tokio::spawn(async move {
             while let Ok((stream, _)) = listener.accept().await {
                 let (log, acceptor): (_, Option<TlsAcceptor>) = (Arc::clone(&log), acceptor.clone());
                 tokio::spawn(async move {
                     let _ = stream.set_nodelay(true);
                     match acceptor {
-                        None => serve(name, log, stream).await,
+                        None => serve(name, log, None, stream).await,
                         Some(acceptor) => {
                             if let Ok(stream) = acceptor.accept(stream).await {
-                                serve(name, log, stream).await;
+                                let sni = stream.get_ref().1.server_name().map(str::to_owned);
+                                serve(name, log, sni, stream).await;
                             }
                         }
                     }
                 });
             }
         });
-        Self { name, address, ca, seen, task }
+        Self { name, address, ca, shared, task }
     }
 
     /// Listens on a unix socket.
@@ -118,14 +134,25 @@ impl Server {
     #[must_use]
     pub fn unix(name: &'static str, path: &Path) -> Self {
         let listener = UnixListener::bind(path).expect("the path can be listened on");
-        let seen = Log::default();
-        let log = Arc::clone(&seen);
+        let shared = Arc::<Shared>::default();
+        let log = Arc::clone(&shared);
         let task = tokio::spawn(async move {
             while let Ok((stream, _)) = listener.accept().await {
-                tokio::spawn(serve(name, Arc::clone(&log), stream));
+                tokio::spawn(serve(name, Arc::clone(&log), None, stream));
             }
         });
-        Self { name, address: None, ca: None, seen, task }
+        Self { name, address: None, ca: None, shared, task }
+    }
+
+    /// Answers with what this says, where it says something.
+    ///
+    /// # Panics
+    ///
+    /// Never, unless another caller panicked before.
+    #[must_use]
+    pub fn answering(self, answer: impl FnMut(&Seen) -> Option<Response<Bytes>> + Send + 'static) -> Self {
+        *self.shared.answer.lock().unwrap() = Some(Box::new(answer));
+        self
     }
 
     /// The address; a unix socket has none.
@@ -151,7 +178,17 @@ impl Server {
     /// For a server without TLS.
     #[must_use]
     pub fn ca(&self) -> reqwest::Certificate {
-        reqwest::Certificate::from_pem(self.ca.as_ref().expect("a server with TLS").as_bytes()).expect("a certificate")
+        reqwest::Certificate::from_pem(self.ca_pem().as_bytes()).expect("a certificate")
+    }
+
+    /// The same as text.
+    ///
+    /// # Panics
+    ///
+    /// For a server without TLS.
+    #[must_use]
+    pub fn ca_pem(&self) -> &str {
+        self.ca.as_ref().expect("a server with TLS")
     }
 
     /// A TLS configuration for hyper clients that trusts this server alone.
@@ -161,9 +198,9 @@ impl Server {
     /// For a server without TLS.
     #[must_use]
     pub fn trusting(&self) -> rustls::ClientConfig {
-        let pem = self.ca.as_ref().expect("a server with TLS");
         let mut roots = rustls::RootCertStore::empty();
-        let certificate = rustls::pki_types::CertificateDer::from_pem_slice(pem.as_bytes()).expect("a certificate");
+        let pem = self.ca_pem().as_bytes();
+        let certificate = rustls::pki_types::CertificateDer::from_pem_slice(pem).expect("a certificate");
         roots.add(certificate).expect("a certificate that can be trusted");
         let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
         let config = rustls::ClientConfig::builder_with_provider(provider).with_safe_default_protocol_versions();
@@ -179,7 +216,7 @@ impl Server {
     /// What it saw so far.
     #[must_use]
     pub fn seen(&self) -> Vec<Seen> {
-        self.seen.lock().unwrap().clone()
+        self.shared.seen.lock().unwrap().clone()
     }
 }
 
@@ -189,9 +226,24 @@ impl Drop for Server {
     }
 }
 
-fn certificate(names: &[&str]) -> (TlsAcceptor, String) {
+/// A certificate for these names that is its own authority, and its key, in PEM; for a server that is a program.
+///
+/// # Panics
+///
+/// When one of the names is none.
+#[must_use]
+pub fn certificate_in_pem(names: &[&str]) -> (String, String) {
+    let issued = issue(names);
+    (issued.cert.pem(), issued.signing_key.serialize_pem())
+}
+
+fn issue(names: &[&str]) -> rcgen::CertifiedKey<rcgen::KeyPair> {
     let names: Vec<String> = names.iter().map(|name| (*name).to_owned()).collect();
-    let issued = rcgen::generate_simple_self_signed(names).expect("a certificate");
+    rcgen::generate_simple_self_signed(names).expect("a certificate")
+}
+
+fn certificate(names: &[&str]) -> (TlsAcceptor, String) {
+    let issued = issue(names);
     let key = PrivateKeyDer::Pkcs8(issued.signing_key.serialize_der().into());
     let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
     let mut config = rustls::ServerConfig::builder_with_provider(provider)
@@ -204,8 +256,11 @@ fn certificate(names: &[&str]) -> (TlsAcceptor, String) {
     (TlsAcceptor::from(Arc::new(config)), issued.cert.pem())
 }
 
-async fn serve<S: AsyncRead + AsyncWrite + Unpin + Send + 'static>(name: &'static str, log: Log, stream: S) {
-    let service = service_fn(move |request| answer(name, Arc::clone(&log), request));
+async fn serve<S>(name: &'static str, shared: Arc<Shared>, sni: Option<String>, stream: S)
+where
+    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+{
+    let service = service_fn(move |request| answer(name, Arc::clone(&shared), sni.clone(), request));
     // A client that goes away is no fault.
     let _ =
         auto::Builder::new(TokioExecutor::new()).serve_connection_with_upgrades(TokioIo::new(stream), service).await;
@@ -213,7 +268,12 @@ async fn serve<S: AsyncRead + AsyncWrite + Unpin + Send + 'static>(name: &'stati
 
 type Body = UnsyncBoxBody<Bytes, std::io::Error>;
 
-async fn answer(name: &'static str, log: Log, mut request: Request<Incoming>) -> Result<Response<Body>, Infallible> {
+async fn answer(
+    name: &'static str,
+    shared: Arc<Shared>,
+    sni: Option<String>,
+    mut request: Request<Incoming>,
+) -> Result<Response<Body>, Infallible> {
     let (path, query) = (request.uri().path().to_owned(), request.uri().query().unwrap_or_default().to_owned());
     let switches = request.method() == Method::CONNECT || request.headers().contains_key(header::UPGRADE);
     let upgrade = switches.then(|| hyper::upgrade::on(&mut request));
@@ -222,12 +282,13 @@ async fn answer(name: &'static str, log: Log, mut request: Request<Incoming>) ->
         method: head.method.clone(),
         target: head.uri.to_string(),
         version: head.version,
+        sni,
         headers: head.headers,
         body: Bytes::new(),
     };
     // Recorded before the body is read: a request that breaks off has been seen all the same.
     let at = {
-        let mut log = log.lock().unwrap();
+        let mut log = shared.seen.lock().unwrap();
         log.push(seen);
         log.len() - 1
     };
@@ -237,7 +298,11 @@ async fn answer(name: &'static str, log: Log, mut request: Request<Incoming>) ->
         return Ok(respond(status, &[("connection", "upgrade"), ("upgrade", "websocket")], Bytes::new()));
     }
     if let Ok(body) = body.collect().await {
-        log.lock().unwrap()[at].body = body.to_bytes();
+        shared.seen.lock().unwrap()[at].body = body.to_bytes();
+    }
+    let seen = shared.seen.lock().unwrap()[at].clone();
+    if let Some(answer) = shared.answer.lock().unwrap().as_mut().and_then(|answer| answer(&seen)) {
+        return Ok(answer.map(whole));
     }
     if let Some(status) = path.strip_prefix("/redirect/") {
         let status = status.parse().expect("a status");
@@ -259,7 +324,11 @@ fn respond(status: StatusCode, headers: &[(&str, &str)], body: Bytes) -> Respons
     let response = headers
         .iter()
         .fold(Response::builder().status(status), |response, (name, value)| response.header(*name, *value));
-    response.body(Full::new(body).map_err(|never| match never {}).boxed_unsync()).expect("a response")
+    response.body(whole(body)).expect("a response")
+}
+
+fn whole(body: Bytes) -> Body {
+    Full::new(body).map_err(|never| match never {}).boxed_unsync()
 }
 
 /// A byte every ten milliseconds, and then the end or a failure.

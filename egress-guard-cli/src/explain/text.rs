@@ -111,6 +111,10 @@ fn rule(rule: &Rule) -> Vec<String> {
     for failing in &rule.fails {
         line(failing.key, &sentence(failing));
     }
+    for stands in &rule.stands_for {
+        let names = listed(&stands.hosts);
+        line(stands.key, &format!("{} stands for {names}", shortened(&stands.entry, 60)));
+    }
     if rule.matches {
         line("matches", "");
     }
@@ -135,11 +139,7 @@ fn rule(rule: &Rule) -> Vec<String> {
 
 /// As in `GET, POST; not PUT`.
 fn sentence(failing: &Failing) -> String {
-    let shown_of = |texts: &[String]| texts.iter().map(|text| shortened(text, 60)).collect::<Vec<_>>().join(", ");
-    let states = match failing.states.as_slice().split_at_checked(8) {
-        Some((first, rest)) if !rest.is_empty() => format!("{} and {} more", shown_of(first), rest.len()),
-        _ => shown_of(&failing.states),
-    };
+    let states = listed(&failing.states);
     let default = if failing.is_default { " by default" } else { "" };
     let asked = match &failing.asked {
         Some(asked) => format!("not {}", shortened(asked, 60)),
@@ -147,4 +147,12 @@ fn sentence(failing: &Failing) -> String {
     };
     let because = failing.because.map(|because| format!(": {because}")).unwrap_or_default();
     format!("{states}{default}; {asked}{because}")
+}
+
+fn listed(texts: &[String]) -> String {
+    let shown_of = |texts: &[String]| texts.iter().map(|text| shortened(text, 60)).collect::<Vec<_>>().join(", ");
+    match texts.split_at_checked(8) {
+        Some((first, rest)) if !rest.is_empty() => format!("{} and {} more", shown_of(first), rest.len()),
+        _ => shown_of(texts),
+    }
 }

@@ -13,6 +13,7 @@ use serde::Serialize;
 
 use super::advice::{Advice, advise, advise_on_invalid};
 use super::nearest::{Near, nearest};
+use super::services::{StandsFor, stand_for};
 use crate::answer::{Answer, Asked, Stage};
 use crate::policy_args::{LayerText, parse_time};
 
@@ -76,6 +77,9 @@ pub(crate) struct Rule {
     pub(crate) effect: &'static str,
     pub(crate) matches: bool,
     pub(crate) fails: Vec<Failing>,
+    /// The services and buckets of the rule that stand for the host.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub(crate) stands_for: Vec<StandsFor>,
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub(crate) conflicts_in_addresses: bool,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -206,6 +210,7 @@ impl Rule {
             },
             matches: rule.matches(),
             fails: rule.fails.iter().map(failing).collect(),
+            stands_for: stand_for(draft, about.asked.destination.host()),
             conflicts_in_addresses: rule.conflicts_in_addresses,
             expires: rule.expires.clone(),
             has_expired: rule.has_expired,

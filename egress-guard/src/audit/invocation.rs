@@ -3,7 +3,9 @@
 #[cfg(feature = "lambda")]
 use std::sync::Arc;
 
-/// The identity of one invocation, as audit lines carry it.
+use super::ledger::Ledger;
+
+/// One invocation: its identity, as audit lines carry it, and its account.
 #[derive(Debug)]
 pub(crate) struct Invocation {
     pub(crate) request_id: Box<str>,
@@ -11,6 +13,7 @@ pub(crate) struct Invocation {
     pub(crate) function_version: Box<str>,
     pub(crate) function_arn: Box<str>,
     pub(crate) xray_trace_id: Option<Box<str>>,
+    pub(crate) ledger: Ledger,
 }
 
 /// The invocation that some code runs in, and how that is known.

@@ -161,14 +161,19 @@ mod tests {
         }
     }
 
+    fn number(seq: u64) -> crate::audit::LineNumber {
+        crate::audit::LineNumber { environment: 1, seq }
+    }
+
     #[test]
     fn a_torn_line_does_not_take_the_next_one_with_it() {
         let tears = Tears::default();
         let sink = JsonLines::new(tears.clone());
         let (context, now) = (crate::audit::Context::current(), std::time::SystemTime::now());
         let policy = Policy::builder("p").build().unwrap();
-        let record =
-            |seq| AuditRecord::new(crate::AuditEvent::Posture, seq, now, &policy, &context, "message".to_owned());
+        let record = |seq| {
+            AuditRecord::new(crate::AuditEvent::Posture, number(seq), now, &policy, &context, "message".to_owned())
+        };
         assert!(sink.record(&record(1)).is_ok());
         assert!(sink.record(&record(2)).is_err());
         assert!(sink.record(&record(3)).is_ok());
@@ -185,7 +190,7 @@ mod tests {
         let (context, now) = (crate::audit::Context::current(), std::time::SystemTime::now());
         let policy = Policy::builder("p").build().unwrap();
         let quotes = "\"".repeat(2000);
-        let record = AuditRecord::new(crate::AuditEvent::Posture, 1, now, &policy, &context, quotes.clone());
+        let record = AuditRecord::new(crate::AuditEvent::Posture, number(1), now, &policy, &context, quotes.clone());
         let record = AuditRecord { path: Some(&quotes), function_arn: quotes.get(..192), ..record };
         sink.record(&record).unwrap();
         assert!(writes.0.lock().unwrap()[0].len() <= MAX_LINE);

@@ -196,7 +196,7 @@ mod tests {
 
     use super::*;
     use crate::Policy;
-    use crate::audit::{AuditEvent, Context};
+    use crate::audit::{AuditEvent, Context, LineNumber};
     use crate::destination::Host;
 
     fn as_serde_json_does(record: &AuditRecord<'_>) -> String {
@@ -234,7 +234,7 @@ mod tests {
                 function_arn: Some(arn),
                 layer: Some(1),
                 report_only_until: flag.map(|_| arn.clone()),
-                ..AuditRecord::new(AuditEvent::Outcome, numbers.0, now, &policy, &context, message.clone())
+                ..AuditRecord::new(AuditEvent::Outcome, LineNumber { environment: numbers.0, seq: numbers.0 }, now, &policy, &context, message.clone())
             };
             prop_assert_eq!(written(&record), as_serde_json_does(&record));
         }

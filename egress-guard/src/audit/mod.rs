@@ -2,6 +2,7 @@
 
 mod invocation;
 mod json_lines;
+mod ledger;
 mod line;
 mod memory;
 mod record;
@@ -14,16 +15,20 @@ use std::sync::Arc;
 
 pub use json_lines::JsonLines;
 pub use memory::MemorySink;
+pub(crate) use record::LineNumber;
 pub use record::{AUDIT_SCHEMA, AuditEvent, AuditRecord};
 
 #[cfg(feature = "tracing")]
 pub use self::tracing::TracingSink;
 
 pub(crate) use invocation::Context;
+pub(crate) use invocation::Invocation;
+#[cfg(feature = "lambda")]
+pub(crate) use invocation::OnlyInvocation;
 #[cfg(feature = "lambda")]
 pub use invocation::{InInvocation, in_current_invocation};
 #[cfg(feature = "lambda")]
-pub(crate) use invocation::{Invocation, OnlyInvocation};
+pub(crate) use ledger::{Ledger, Limits};
 
 /// Keeps audit records.
 ///

@@ -35,6 +35,7 @@ pub struct AuditRecord<'a> {
     pub request_id: Option<&'a str>,
     pub event_type: AuditEvent,
     pub schema: &'static str,
+    pub environment_id: u64,
     pub seq: u64,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub exchange_id: Option<u64>,
@@ -64,6 +65,8 @@ pub struct AuditRecord<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub layer_count: Option<usize>,
     pub mode: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub quarantined: Option<bool>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub report_only_until: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -101,9 +104,19 @@ pub struct AuditRecord<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub hop: Option<u32>,
     #[serde(skip_serializing_if = "Option::is_none")]
+    pub attempt: Option<u32>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub outcome: Option<&'static str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub status: Option<u16>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub allowed_count: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub would_deny_count: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub denied_count: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub destination_count: Option<u64>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub bytes_sent: Option<u64>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -122,11 +135,18 @@ pub struct AuditRecord<'a> {
     pub context_source: Option<&'static str>,
 }
 
+/// Which line it is, of those of an environment.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct LineNumber {
+    pub(crate) environment: u64,
+    pub(crate) seq: u64,
+}
+
 impl<'a> AuditRecord<'a> {
     /// What every line has.
     pub(crate) fn new(
         event_type: AuditEvent,
-        seq: u64,
+        LineNumber { environment, seq }: LineNumber,
         now: SystemTime,
         policy: &'a Policy,
         context: &'a Context,
@@ -142,6 +162,7 @@ impl<'a> AuditRecord<'a> {
             request_id: invocation.map(|invocation| &*invocation.request_id),
             event_type,
             schema: "egress-guard/1",
+            environment_id: environment,
             seq,
             exchange_id: None,
             action: None,
@@ -158,6 +179,7 @@ impl<'a> AuditRecord<'a> {
             layer: None,
             layer_count: None,
             mode: policy.mode(now).as_str(),
+            quarantined: policy.is_quarantined().then_some(true),
             report_only_until: None,
             rule_count: None,
             adapters: None,
@@ -176,8 +198,13 @@ impl<'a> AuditRecord<'a> {
             peer_port: None,
             local_port: None,
             hop: None,
+            attempt: None,
             outcome: None,
             status: None,
+            allowed_count: None,
+            would_deny_count: None,
+            denied_count: None,
+            destination_count: None,
             bytes_sent: None,
             bytes_received: None,
             duration_ms: None,
@@ -209,6 +236,8 @@ pub enum AuditEvent {
     Decision,
     /// `egress_outcome`: what became of an allowed request.
     Outcome,
+    /// `egress_summary`: what an invocation has sent.
+    Summary,
 }
 
 impl AuditEvent {
@@ -219,6 +248,7 @@ impl AuditEvent {
             Self::Posture => "egress_posture",
             Self::Decision => "egress_decision",
             Self::Outcome => "egress_outcome",
+            Self::Summary => "egress_summary",
         }
     }
 }

@@ -167,6 +167,9 @@ impl Policy {
                 &through_the_proxy
             }
         };
+        if self.is_quarantined() {
+            return Answer::Deny(Denial::by(self.innermost(), Reason::Quarantined, None, Mode::Enforce));
+        }
         if self.outer().is_empty() {
             return match self.innermost().answer(request, now) {
                 LayerAnswer::Allow(rule) => Answer::Allow(Rules { rule, baseline: Vec::new() }),
@@ -265,7 +268,7 @@ impl Layer {
         if found.ambiguous == Some(Mode::Enforce) {
             return deny(Reason::AmbiguousPath, None);
         }
-        if found.addresses_differ && self.has_address_conflict(request, &rule.addresses) {
+        if found.listing.differ && self.has_address_conflict(request, &found) {
             return deny(Reason::AddressConflict, None);
         }
         let report = |reason, rule| LayerAnswer::Deny(Denial::by(self, reason, rule, Mode::ReportOnly));
@@ -278,29 +281,21 @@ impl Layer {
 
     /// Whether a connection that another rule opened could carry this request to an address its own rule does not
     /// open. Clients keep connections by scheme, host and port, so all rules for these share them: a rule that does
-    /// not match this request, and opens other addresses, must not lend it one.
-    fn has_address_conflict(&self, request: &Request<'_>, addresses: &Arc<Addresses>) -> bool {
+    /// not match this request, and opens other addresses than one that does, must not lend it one. That a rule has
+    /// expired makes no difference, so that no day that comes ends a conflict.
+    fn has_address_conflict(&self, request: &Request<'_>, found: &Found<'_>) -> bool {
         let whole_request_to_a_name = request.method.is_some() && matches!(request.host, Host::Name(_));
         if !whole_request_to_a_name {
             return false;
         }
         let mut conflict = false;
         self.visit_candidates(request.host, request.peer, |_, rule, subject| {
-            conflict |= self.conflicts_in_addresses(rule, request, subject, addresses);
+            let differs = found.matching.differ || !found.matching.begin_with(&rule.addresses);
+            conflict |= differs
+                && self.shares_connections(rule, request, subject)
+                && allow_fails(self, rule, request, subject).is_some();
         });
         conflict
-    }
-
-    fn conflicts_in_addresses(
-        &self,
-        rule: &CompiledRule,
-        request: &Request<'_>,
-        subject: Subject,
-        addresses: &Arc<Addresses>,
-    ) -> bool {
-        !Arc::ptr_eq(&rule.addresses, addresses)
-            && self.shares_connections(rule, request, subject)
-            && allow_fails(self, rule, request, subject).is_some()
     }
 
     /// Whether connections that the rule opens are kept where this request would find them.
@@ -323,9 +318,10 @@ struct Found<'p> {
     /// A deny rule matches but for its paths, and the path is ambiguous.
     ambiguous: Option<Mode>,
     allowed: Option<Numbered<'p>>,
-    /// The addresses of the first allow rule that lists the host, and whether another such rule has others.
-    addresses: Option<&'p Arc<Addresses>>,
-    addresses_differ: bool,
+    /// The addresses of the allow rules that list the host.
+    listing: Opened<'p>,
+    /// Those of the ones that match, expired or not.
+    matching: Opened<'p>,
     /// Would be allowed if the rule had not expired.
     expired: Option<Numbered<'p>>,
     /// How the allow rule that came closest failed.
@@ -345,14 +341,35 @@ impl<'p> Found<'p> {
 
     fn allow(&mut self, rule: Numbered<'p>, subject: Subject, fails: Option<Reason>, now: SystemTime) {
         if subject == Subject::Host {
-            let first = *self.addresses.get_or_insert(&rule.1.addresses);
-            self.addresses_differ |= !Arc::ptr_eq(first, &rule.1.addresses);
+            self.listing.add(&rule.1.addresses);
+            if fails.is_none() {
+                self.matching.add(&rule.1.addresses);
+            }
         }
         match fails {
             None if rule.1.has_expired(now) => keep_first(&mut self.expired, rule),
             None => keep_first(&mut self.allowed, rule),
             Some(reason) => self.closest = matching::closer(self.closest, reason),
         }
+    }
+}
+
+/// The addresses that several rules open.
+#[derive(Default)]
+struct Opened<'p> {
+    first: Option<&'p Arc<Addresses>>,
+    /// Whether not all open the same.
+    differ: bool,
+}
+
+impl<'p> Opened<'p> {
+    fn add(&mut self, addresses: &'p Arc<Addresses>) {
+        self.first = self.first.or(Some(addresses));
+        self.differ |= !self.begin_with(addresses);
+    }
+
+    fn begin_with(&self, addresses: &Arc<Addresses>) -> bool {
+        self.first.is_some_and(|first| Arc::ptr_eq(first, addresses))
     }
 }
 

@@ -19,10 +19,14 @@ pub enum Reason {
     AuditFailed,
     /// `boundary-not-allowed`: the rule is about the other side of the boundary.
     BoundaryNotAllowed,
+    /// `byte-limit`: the invocation would send more than it may, or the length is not known beforehand.
+    ByteLimit,
     /// `connect-method`: the method CONNECT, which would open a tunnel.
     ConnectMethod,
     /// `content-length-header`: a `Content-Length` that is doubled or not the body's.
     ContentLengthHeader,
+    /// `deadline-near`: the invocation ends too soon for a request to be begun.
+    DeadlineNear,
     /// `denied-by-rule`: a deny rule matches.
     DeniedByRule,
     /// `host-header`: a `Host` header that is doubled or names another place than the URL.
@@ -49,6 +53,10 @@ pub enum Reason {
     ProxiedConnection,
     /// `proxy-bypassed`: the policy states a proxy, and the connection does not lead to it.
     ProxyBypassed,
+    /// `quarantined`: an earlier denial has put the guard into quarantine, in which nothing is allowed.
+    Quarantined,
+    /// `request-limit`: the invocation has made as many requests as it may.
+    RequestLimit,
     /// `resolver-override`: a connection for a name that was made without looking the name up.
     ResolverOverride,
     /// `rule-expired`: a rule allowed it, until the day that its `expires` states.
@@ -73,8 +81,10 @@ impl Reason {
         Self::AmbiguousPath,
         Self::AuditFailed,
         Self::BoundaryNotAllowed,
+        Self::ByteLimit,
         Self::ConnectMethod,
         Self::ContentLengthHeader,
+        Self::DeadlineNear,
         Self::DeniedByRule,
         Self::HostHeader,
         Self::HostNotAllowed,
@@ -88,6 +98,8 @@ impl Reason {
         Self::ProxyHeader,
         Self::ProxiedConnection,
         Self::ProxyBypassed,
+        Self::Quarantined,
+        Self::RequestLimit,
         Self::ResolverOverride,
         Self::RuleExpired,
         Self::SchemeNotAllowed,
@@ -106,8 +118,10 @@ impl Reason {
             Self::AmbiguousPath => "ambiguous-path",
             Self::AuditFailed => "audit-failed",
             Self::BoundaryNotAllowed => "boundary-not-allowed",
+            Self::ByteLimit => "byte-limit",
             Self::ConnectMethod => "connect-method",
             Self::ContentLengthHeader => "content-length-header",
+            Self::DeadlineNear => "deadline-near",
             Self::DeniedByRule => "denied-by-rule",
             Self::HostHeader => "host-header",
             Self::HostNotAllowed => "host-not-allowed",
@@ -121,6 +135,8 @@ impl Reason {
             Self::ProxyHeader => "proxy-header",
             Self::ProxiedConnection => "proxied-connection",
             Self::ProxyBypassed => "proxy-bypassed",
+            Self::Quarantined => "quarantined",
+            Self::RequestLimit => "request-limit",
             Self::ResolverOverride => "resolver-override",
             Self::RuleExpired => "rule-expired",
             Self::SchemeNotAllowed => "scheme-not-allowed",

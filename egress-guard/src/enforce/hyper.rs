@@ -21,9 +21,6 @@ use crate::destination::{Destination, Host};
 use crate::guard::{At, Guard, HYPER, Peer, Stage};
 use crate::policy::Policy;
 
-const CONNECTION: At = At(HYPER, Stage::Connection);
-const NAME: At = At(HYPER, Stage::Name);
-
 impl Guard {
     /// A connector that connects only to allowed destinations, for hyper-util's client and for tonic.
     ///
@@ -56,14 +53,14 @@ impl Guard {
     /// # Ok::<(), egress_guard::PolicyError>(())
     /// ```
     pub fn connector<C>(&self, inner: C) -> GuardedConnector<C> {
-        GuardedConnector { guard: self.clone(), inner }
+        GuardedConnector::new(self, HYPER, inner)
     }
 
     /// A resolver that looks up only names that some rule allows, and hands on only addresses that the rule opens; for
     /// hyper-util's `HttpConnector`, inside of [`connector`](Self::connector). The resolver inside is asked for absolute
     /// names, with a trailing dot.
     pub fn resolver<R>(&self, inner: R) -> GuardedResolver<R> {
-        GuardedResolver { guard: self.clone(), inner }
+        GuardedResolver::new(self, HYPER, inner)
     }
 }
 
@@ -71,10 +68,18 @@ impl Guard {
 #[derive(Clone)]
 pub struct GuardedConnector<C> {
     guard: Guard,
+    at: At,
     inner: C,
 }
 
-type BoxFuture<T> = Pin<Box<dyn Future<Output = Result<T, BoxError>> + Send>>;
+impl<C> GuardedConnector<C> {
+    /// For this kind of client.
+    pub(super) fn new(guard: &Guard, client: &'static str, inner: C) -> Self {
+        Self { guard: guard.clone(), at: At(client, Stage::Connection), inner }
+    }
+}
+
+pub(super) type BoxFuture<T> = Pin<Box<dyn Future<Output = Result<T, BoxError>> + Send>>;
 
 impl<C> Service<Uri> for GuardedConnector<C>
 where
@@ -92,7 +97,8 @@ where
     }
 
     fn call(&mut self, uri: Uri) -> Self::Future {
-        let destination = match begin(&self.guard, &uri) {
+        let at = self.at;
+        let destination = match begin(&self.guard, at, &uri) {
             Ok(destination) => destination,
             Err(denied) => return Box::pin(async { Err(denied.into()) }),
         };
@@ -101,27 +107,27 @@ where
         Box::pin(async move {
             let connection = connection.await.map_err(Into::into)?;
             let under = guard.in_force();
-            let connected = check(&guard, destination, &connection)?;
+            let connected = check(&guard, at, destination, &connection)?;
             Ok(GuardedStream::new(connection, connected, under))
         })
     }
 }
 
-fn begin(guard: &Guard, uri: &Uri) -> Result<Destination, Denied> {
-    let destination = Destination::from_uri(uri).map_err(|error| guard.refuse_unread(CONNECTION, &error))?;
-    guard.judge(CONNECTION, &request(&destination), None, false)?;
+fn begin(guard: &Guard, at: At, uri: &Uri) -> Result<Destination, Denied> {
+    let destination = Destination::from_uri(uri).map_err(|error| guard.refuse_unread(at, &error))?;
+    guard.judge(at, &request(&destination), None, false)?;
     Ok(destination)
 }
 
 /// Judges a connection that stands. Nothing of HTTP has been sent on it; if this fails it is closed.
-fn check(guard: &Guard, destination: Destination, connection: &impl Connection) -> Result<Connected, Denied> {
+fn check(guard: &Guard, at: At, destination: Destination, connection: &impl Connection) -> Result<Connected, Denied> {
     let connected = connection.connected();
     let mut facts = http::Extensions::new();
     connected.get_extras(&mut facts);
     let Some(peer) = peer_of(&facts) else {
-        return Err(guard.refuse_unknown(CONNECTION, Some(destination.host()), Reason::NoPeerAddress));
+        return Err(guard.refuse_unknown(at, Some(destination.host()), Reason::NoPeerAddress));
     };
-    let connected = Connected { guard: guard.clone(), destination, peer, is_proxied: connected.is_proxied() };
+    let connected = Connected { guard: guard.clone(), at, destination, peer, is_proxied: connected.is_proxied() };
     connected.judge(&guard.in_force(), true)?;
     Ok(connected)
 }
@@ -129,6 +135,7 @@ fn check(guard: &Guard, destination: Destination, connection: &impl Connection) 
 /// Where a connection leads, and who judges it.
 struct Connected {
     guard: Guard,
+    at: At,
     destination: Destination,
     peer: Peer,
     is_proxied: bool,
@@ -136,23 +143,23 @@ struct Connected {
 
 impl Connected {
     fn judge(&self, policy: &Policy, record_allowed: bool) -> Result<(), Denied> {
-        let Self { guard, destination, peer, is_proxied } = self;
+        let Self { guard, at, destination, peer, is_proxied } = self;
         // Where the policy states a proxy, the connector inside leads everything there, as hyper-util's `Tunnel` does.
         let place = policy.proxy().unwrap_or(destination);
         let goes_elsewhere = peer.remote.port() != place.port()
             || matches!(place.host(), Host::Ip(ip) if ip.to_canonical() != peer.remote.ip().to_canonical());
         match policy.proxy() {
             Some(_) if goes_elsewhere => {
-                return Err(guard.refuse(CONNECTION, &request(destination), Reason::ProxyBypassed));
+                return Err(guard.refuse(*at, &request(destination), Reason::ProxyBypassed));
             }
-            Some(_) => guard.judge(CONNECTION, &request(destination), None, false)?,
+            Some(_) => guard.judge(*at, &request(destination), None, false)?,
             None if goes_elsewhere || *is_proxied => {
                 let request = request(destination).peer(peer.remote.ip());
-                return Err(guard.refuse(CONNECTION, &request, Reason::ProxiedConnection));
+                return Err(guard.refuse(*at, &request, Reason::ProxiedConnection));
             }
             None => {}
         }
-        guard.judge(CONNECTION, &request(place).peer(peer.remote.ip()), Some(*peer), record_allowed)
+        guard.judge(*at, &request(place).peer(peer.remote.ip()), Some(*peer), record_allowed)
     }
 }
 
@@ -164,7 +171,15 @@ fn request(destination: &Destination) -> Request<'_> {
 #[derive(Clone)]
 pub struct GuardedResolver<R> {
     guard: Guard,
+    at: At,
     inner: R,
+}
+
+impl<R> GuardedResolver<R> {
+    /// For this kind of client.
+    pub(super) fn new(guard: &Guard, client: &'static str, inner: R) -> Self {
+        Self { guard: guard.clone(), at: At(client, Stage::Name), inner }
+    }
 }
 
 impl<R> Service<Name> for GuardedResolver<R>
@@ -183,21 +198,22 @@ where
     }
 
     fn call(&mut self, name: Name) -> Self::Future {
+        let at = self.at;
         let host = match name.as_str().parse::<Host>() {
             Ok(host) => host,
             Err(error) => {
-                let denied = self.guard.refuse_unread(NAME, &error);
+                let denied = self.guard.refuse_unread(at, &error);
                 return Box::pin(async { Err(denied.into()) });
             }
         };
-        if let Err(denied) = self.guard.judge(NAME, &Request::name(&host), None, false) {
+        if let Err(denied) = self.guard.judge(at, &Request::name(&host), None, false) {
             return Box::pin(async { Err(denied.into()) });
         }
         let answer = self.inner.call(absolute(name, &host));
         let guard = self.guard.clone();
         Box::pin(async move {
             let answer = answer.await.map_err(Into::into)?.map(|address| address.ip());
-            let allowed = guard.allowed_addresses(NAME, &Request::name(&host), answer)?;
+            let allowed = guard.allowed_addresses(at, &Request::name(&host), answer)?;
             Ok(allowed.into_iter().map(|ip| SocketAddr::new(ip, 0)).collect::<Vec<_>>().into_iter())
         })
     }

@@ -1,5 +1,7 @@
 //! Where the guard meets the clients: one file or folder for each.
 
+#[cfg(feature = "aws-sdk")]
+mod aws_sdk;
 mod body;
 #[cfg(feature = "hyper-util")]
 mod hyper;
@@ -13,11 +15,15 @@ mod tower;
 use crate::destination::Host;
 use crate::guard::Peer;
 
+#[cfg(feature = "aws-sdk")]
+pub use aws_sdk::{AwsHttpClient, InvalidRootCertificates};
 pub use body::AuditBody;
 #[cfg(feature = "hyper-util")]
 pub use hyper::{GuardedConnector, GuardedResolver, GuardedStream};
 #[cfg(feature = "lambda")]
-pub use lambda::{LambdaFuture, LambdaLayer, LambdaService};
+pub use lambda::{
+    FailingLambdaFuture, FailingLambdaLayer, FailingLambdaService, LambdaFuture, LambdaLayer, LambdaService,
+};
 #[cfg(feature = "reqwest-middleware")]
 pub use reqwest::GuardMiddleware;
 #[cfg(feature = "reqwest")]

@@ -90,6 +90,7 @@ where
             headers: request.headers(),
             version: request.version(),
             hop: None,
+            number: None,
             body_length: request.body().size_hint().exact(),
         };
         let admitted = self.guard.admit(Destination::from_uri(request.uri()), &attempt);
@@ -154,7 +155,7 @@ where
     }
 }
 
-fn answer<R: Body>(
+pub(super) fn answer<R: Body>(
     result: Result<Response<R>, BoxError>,
     mut exchange: Exchange,
 ) -> Result<Response<AuditBody<R>>, BoxError> {

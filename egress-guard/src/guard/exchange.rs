@@ -36,6 +36,9 @@ impl Exchange {
         destination: Destination,
         grant: Grant,
     ) -> Self {
+        if let Some(invocation) = moment.context.invocation() {
+            invocation.ledger.begin(&destination, grant.would_deny());
+        }
         Self {
             guard,
             moment,
@@ -85,6 +88,9 @@ impl Exchange {
         let duration_ms = u64::try_from(micros).unwrap_or(u64::MAX) as f64 / 1000.0;
         record.duration_ms = Some(duration_ms);
         self.grant.stamp(&mut record);
+        if let Some(invocation) = self.moment.context.invocation() {
+            invocation.ledger.end(record.bytes_sent, bytes_received);
+        }
         // The request has been sent; there is nothing left to refuse.
         let _ = self.guard.inner.sink.record(&record);
     }

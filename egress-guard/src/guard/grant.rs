@@ -26,6 +26,10 @@ impl Grant {
         Self { rule: denial.rule.map(|rule| rule.id.clone()), baseline_rules: None, would_deny: true }
     }
 
+    pub(super) fn would_deny(&self) -> bool {
+        self.would_deny
+    }
+
     pub(super) fn stamp<'a>(&'a self, record: &mut AuditRecord<'a>) {
         record.rule_id = self.rule.as_ref().map(RuleId::as_str);
         record.baseline_rule_id = self.baseline_rules.as_deref();

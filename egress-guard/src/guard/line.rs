@@ -3,6 +3,8 @@
 use std::net::SocketAddr;
 
 /// The `client` of audit lines.
+#[cfg(feature = "aws-sdk")]
+pub(crate) const AWS_SDK: &str = "aws_sdk";
 #[cfg(feature = "reqwest")]
 pub(crate) const REQWEST: &str = "reqwest";
 #[cfg(feature = "hyper-util")]
@@ -48,11 +50,12 @@ pub(super) struct Line {
     pub(super) client: &'static str,
     pub(super) exchange: Option<u64>,
     pub(super) hop: Option<u32>,
+    pub(super) attempt: Option<u32>,
     pub(super) peer: Option<Peer>,
 }
 
 impl Line {
     pub(super) fn new(stage: Stage, client: &'static str, hop: Option<u32>) -> Self {
-        Self { stage, client, exchange: None, hop, peer: None }
+        Self { stage, client, exchange: None, hop, attempt: None, peer: None }
     }
 }

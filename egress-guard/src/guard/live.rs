@@ -23,8 +23,8 @@ impl Guard {
     }
 
     /// Puts another policy in force, for the next request on, and records what has changed.
-    pub(crate) fn replace_policy(&self, policy: Policy) {
-        let old = self.inner.policy.swap(Arc::new(policy));
+    pub(crate) fn replace_policy(&self, policy: &Policy) {
+        let old = self.swap_policy(policy);
         let moment = self.moment();
         let reporting = posture::layers_that_only_report(&moment.policy, moment.now);
         self.inner.reporting.store(reporting, Ordering::Relaxed);

@@ -1,25 +1,32 @@
 //! The guard: a policy and a sink, and the only place that asks the one and writes to the other.
 
+mod environment;
 mod exchange;
 mod grant;
 mod line;
 #[cfg(feature = "appconfig")]
 mod live;
 mod posture;
+mod quarantine;
 #[cfg(any(feature = "hyper-util", feature = "reqwest"))]
 mod stages;
+#[cfg(feature = "lambda")]
+mod summary;
 
 use std::fmt;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::AtomicUsize;
 use std::time::SystemTime;
 
 use arc_swap::ArcSwap;
 use http::header::{self, HeaderMap, HeaderName};
 use http::{Method, Version};
 
+use environment::Environment;
 pub(crate) use exchange::{Exchange, Outcome};
 use grant::Grant;
+#[cfg(feature = "aws-sdk")]
+pub(crate) use line::AWS_SDK;
 #[cfg(feature = "hyper-util")]
 pub(crate) use line::HYPER;
 use line::Line;
@@ -46,6 +53,7 @@ use crate::policy::{Mode, Policy, RuleId};
 /// |---|---|---|
 /// | `client` | a reqwest builder | every request and redirect, the name, the connection |
 /// | `reqwest` | a reqwest builder, into an ordinary `reqwest::Client` | the name, the connection, every redirect's destination |
+/// | `aws_http_client` | the AWS SDK's HTTP client | every attempt of every request, the name, the connection |
 /// | [`layer`](Self::layer) | any tower stack of `http::Request` | every request |
 /// | `connector`, `resolver` | hyper-util's connector and resolver | the connection; the name |
 /// | `lambda_layer` | the Lambda runtime | nothing: it names the invocation in every audit line |
@@ -66,10 +74,9 @@ struct Inner {
     policy: ArcSwap<Policy>,
     sink: Box<dyn AuditSink>,
     clock: fn() -> SystemTime,
-    /// The number of the last audit line of this guard.
-    seq: AtomicU64,
-    /// The number of the last request of this guard, to tie an outcome to its decision.
-    exchanges: AtomicU64,
+    environment: Environment,
+    /// Whether an enforced denial begins a quarantine.
+    quarantines: bool,
     /// How many layers were only reporting when the posture was last recorded.
     reporting: AtomicUsize,
     /// Wakes whoever must look again once the policy is replaced.
@@ -83,17 +90,37 @@ impl Guard {
     /// If the sink fails to keep them the guard is made all the same: it will fail again at the first request, and
     /// that request is then not sent.
     pub fn new(policy: Policy, sink: impl AuditSink) -> Self {
-        Self::with_clock(policy, sink, SystemTime::now)
+        Self::with_clock(policy, sink, false, SystemTime::now)
     }
 
-    fn with_clock(policy: Policy, sink: impl AuditSink, clock: fn() -> SystemTime) -> Self {
+    /// The same, with a quarantine: from the first denial on that is enforced, nothing is allowed any more, in any
+    /// invocation and by any client of this guard, until Lambda replaces the execution environment.
+    ///
+    /// Code that tries what is not allowed may not be its owner's any more, and what it tries next may be allowed. Every
+    /// line from then on is marked `quarantined`, a posture line says that it begins, and denials have that reason.
+    ///
+    /// Requests that are under way are let end, but for those over a guarded connector and the AWS SDK, whose connections
+    /// end. Nobody can close the connections that an ordinary client (`reqwest`, `reqwest_blocking`) keeps, so one of a
+    /// guard like this keeps none, and speaks HTTP/1.1 only.
+    ///
+    /// ```
+    /// use egress_guard::{Guard, JsonLines, Policy};
+    ///
+    /// let guard = Guard::quarantining(Policy::builder("orders").build()?, JsonLines::stdout());
+    /// # Ok::<(), egress_guard::PolicyError>(())
+    /// ```
+    pub fn quarantining(policy: Policy, sink: impl AuditSink) -> Self {
+        Self::with_clock(policy, sink, true, SystemTime::now)
+    }
+
+    fn with_clock(policy: Policy, sink: impl AuditSink, quarantines: bool, clock: fn() -> SystemTime) -> Self {
         let reporting = AtomicUsize::new(posture::layers_that_only_report(&policy, clock()));
         let inner = Inner {
             policy: ArcSwap::from_pointee(policy),
             sink: Box::new(sink),
             clock,
-            seq: AtomicU64::new(0),
-            exchanges: AtomicU64::new(0),
+            environment: Environment::new(),
+            quarantines,
             reporting,
             #[cfg(feature = "hyper-util")]
             replaced: tokio::sync::watch::Sender::new(()),
@@ -137,8 +164,9 @@ impl Guard {
     ) -> Result<Exchange, Denied> {
         let moment = self.moment();
         let policy = &moment.policy;
-        let id = self.inner.exchanges.fetch_add(1, Ordering::Relaxed) + 1;
-        let line = Line { exchange: Some(id), ..Line::new(Stage::Request, attempt.client, attempt.hop) };
+        let id = self.inner.environment.next_request();
+        let line = Line::new(Stage::Request, attempt.client, attempt.hop);
+        let line = Line { exchange: Some(id), attempt: attempt.number, ..line };
         if attempt.method == Method::CONNECT {
             // Its target is an authority, not a URL, so it comes before anything that reads one.
             let denied = Denied::bare(policy, Reason::ConnectMethod);
@@ -153,7 +181,13 @@ impl Guard {
         };
         let request = Request::new(attempt.method, &destination);
         let mut answer = policy.answer(&request, moment.now);
-        if let (false, Some(reason)) = (answer.is_enforced_denial(), forbidden_in_any_request(attempt, &destination)) {
+        let forbidden = || {
+            let limit = |length| moment.context.invocation()?.ledger.take(moment.now, length).err();
+            forbidden_in_any_request(attempt, &destination).or_else(|| limit(attempt.body_length))
+        };
+        if !answer.is_enforced_denial()
+            && let Some(reason) = forbidden()
+        {
             answer = Answer::Deny(Denial::by(policy.innermost(), reason, None, Mode::Enforce));
         }
         let grant = self.carry_out(&answer, &moment, &line, &request, true)?;
@@ -203,10 +237,13 @@ impl Guard {
     /// What cannot be recorded is not sent.
     fn record_granted(&self, record: &AuditRecord<'_>, moment: &Moment, request: &Request<'_>) -> Result<(), Denied> {
         let recorded = self.inner.sink.record(record);
-        recorded.map_err(|cause| Denied::audit_failed(&moment.policy, request, &cause))
+        recorded.map_err(|cause| {
+            let denied = Denied::audit_failed(&moment.policy, request, &cause);
+            moment.count_denied(&denied);
+            denied
+        })
     }
 
-    /// A denial stands whether or not it could be recorded.
     fn record_denied(&self, moment: &Moment, line: &Line, request: &Request<'_>, denied: &Denied) {
         let record = AuditRecord {
             level: "WARN",
@@ -216,7 +253,7 @@ impl Guard {
             denied_by: moment.denied_by(denied),
             ..self.request_record(AuditEvent::Decision, moment, line, request, denied.to_string())
         };
-        let _ = self.inner.sink.record(&record);
+        self.deny(moment, denied, record);
     }
 
     fn record_unread(&self, moment: &Moment, line: &Line, method: Option<&Method>, denied: Denied) -> Denied {
@@ -229,10 +266,21 @@ impl Guard {
             stage: Some(line.stage.as_str()),
             method: method.map(|method| shortened(method.as_str(), 32)),
             hop: line.hop,
+            attempt: line.attempt,
             ..self.record(AuditEvent::Decision, moment, denied.to_string())
         };
-        let _ = self.inner.sink.record(&record);
+        self.deny(moment, &denied, record);
         denied
+    }
+
+    /// A denial stands whether or not it could be recorded.
+    fn deny(&self, moment: &Moment, denied: &Denied, record: AuditRecord<'_>) {
+        moment.count_denied(denied);
+        let quarantine_begins = self.begin_quarantine();
+        let _ = self.inner.sink.record(&AuditRecord { quarantined: self.inner.quarantines.then_some(true), ..record });
+        if quarantine_begins {
+            self.announce_quarantine(moment);
+        }
     }
 
     fn request_record<'a>(
@@ -263,13 +311,20 @@ impl Guard {
         record.peer_port = line.peer.map(|peer| peer.remote.port());
         record.local_port = line.peer.map(|peer| peer.local.port());
         record.hop = line.hop;
+        record.attempt = line.attempt;
         record
     }
 
     /// What every line has.
     fn record<'a>(&self, event_type: AuditEvent, moment: &'a Moment, message: String) -> AuditRecord<'a> {
-        let seq = self.inner.seq.fetch_add(1, Ordering::Relaxed) + 1;
-        AuditRecord::new(event_type, seq, moment.now, &moment.policy, &moment.context, message)
+        AuditRecord::new(
+            event_type,
+            self.inner.environment.next_line(),
+            moment.now,
+            &moment.policy,
+            &moment.context,
+            message,
+        )
     }
 }
 
@@ -282,6 +337,12 @@ pub(crate) struct Moment {
 }
 
 impl Moment {
+    fn count_denied(&self, denied: &Denied) {
+        if let Some(invocation) = self.context.invocation() {
+            invocation.ledger.note_denied(denied);
+        }
+    }
+
     /// Which of several layers denies.
     fn denied_by<'a>(&self, denied: &'a Denied) -> Option<&'a str> {
         (self.policy.layers().count() > 1).then(|| denied.policy())
@@ -306,6 +367,8 @@ pub(crate) struct Attempt<'a> {
     pub(crate) version: Version,
     /// 0 for the first request, 1 for the first redirect; absent where the adapter does not follow redirects.
     pub(crate) hop: Option<u32>,
+    /// 1 for the first attempt of a client that retries above the adapter, and says which one this is.
+    pub(crate) number: Option<u32>,
     pub(crate) body_length: Option<u64>,
 }
 

@@ -17,10 +17,10 @@ impl Guard {
         for (number, layer) in moment.policy.layers().enumerate() {
             let mode = layer.mode(moment.now);
             let previous = replaced.and_then(|policy| policy.layers().nth(number));
-            let message = in_words(layer, mode);
+            let message = if moment.policy.is_quarantined() { in_quarantine(layer) } else { in_words(layer, mode) };
             let message = if replaced.is_some() { format!("replaced: {message}") } else { message };
             let record = AuditRecord {
-                level: if environment.is_empty() { "INFO" } else { "WARN" },
+                level: if environment.is_empty() && !moment.policy.is_quarantined() { "INFO" } else { "WARN" },
                 policy_id: &layer.name,
                 policy_sha256: layer.sha256.as_deref(),
                 previous_policy_sha256: previous.and_then(|layer| layer.sha256.as_deref()),
@@ -54,6 +54,13 @@ pub(super) fn layers_that_only_report(policy: &Policy, now: SystemTime) -> usize
     policy.layers().filter(|layer| layer.mode(now) == Mode::ReportOnly).count()
 }
 
+fn in_quarantine(layer: &Layer) -> String {
+    format!(
+        "egress policy `{}` in quarantine after a denial: nothing is allowed until Lambda replaces the environment",
+        layer.name
+    )
+}
+
 fn in_words(layer: &Layer, mode: Mode) -> String {
     let (name, rules) = (&layer.name, layer.rules.len());
     match (mode, layer.report_only_until) {
@@ -70,6 +77,7 @@ pub(super) fn adapters() -> String {
     let features = [
         ("tower", true),
         ("appconfig", cfg!(feature = "appconfig")),
+        ("aws-sdk", cfg!(feature = "aws-sdk")),
         ("blocking", cfg!(feature = "blocking")),
         ("hyper-util", cfg!(feature = "hyper-util")),
         ("lambda", cfg!(feature = "lambda")),
@@ -137,13 +145,14 @@ mod tests {
     fn when_report_only_ends_a_line_says_so_before_the_next_decision() {
         let policy = Policy::builder("orders").report_only_until("2027-03-31").build().unwrap();
         let audit = MemorySink::new();
-        let guard = Guard::with_clock(policy, audit.clone(), clock);
+        let guard = Guard::with_clock(policy, audit.clone(), false, clock);
         let attempt = Attempt {
             client: TOWER,
             method: &Method::GET,
             headers: &HeaderMap::new(),
             version: Version::HTTP_11,
             hop: None,
+            number: None,
             body_length: None,
         };
         let admitted = || guard.admit("https://api.example.com/".parse(), &attempt).is_ok();

@@ -4,7 +4,7 @@ use std::net::IpAddr;
 
 use super::line::Line;
 use super::{Guard, Moment, Peer, Stage};
-use crate::decision::{Denial, Reason, Request};
+use crate::decision::{Answer, Denial, Reason, Request};
 use crate::denied::Denied;
 use crate::destination::{Host, InvalidDestination};
 use crate::policy::Mode;
@@ -24,7 +24,11 @@ impl Guard {
         record_allowed: bool,
     ) -> Result<(), Denied> {
         let (moment, line) = (self.moment(), Line { peer, ..Line::new(at.1, at.0, None) });
-        let answer = moment.policy.answer(request, moment.now);
+        let mut answer = moment.policy.answer(request, moment.now);
+        let is_too_late = moment.context.invocation().is_some_and(|it| it.ledger.is_too_late(moment.now));
+        if is_too_late && !answer.is_enforced_denial() {
+            answer = Answer::Deny(Denial::by(moment.policy.innermost(), Reason::DeadlineNear, None, Mode::Enforce));
+        }
         self.carry_out(&answer, &moment, &line, request, record_allowed).map(drop)
     }
 

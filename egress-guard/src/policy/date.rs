@@ -14,9 +14,15 @@ const FIRST: Date = jiff::civil::date(1970, 1, 1);
 impl Day {
     /// Reads `2027-03-31`; nothing where it is no such day.
     pub(super) fn parse(text: &str) -> Option<Self> {
-        // jiff reads further forms, some with a time that would be dropped.
-        let is_plain = text.len() == 10 && text.bytes().all(|byte| byte.is_ascii_digit() || byte == b'-');
-        let date: Date = text.parse().ok().filter(|_| is_plain)?;
+        // Not by jiff's parser, which reads further forms, some with a time that would be dropped.
+        let (year, rest) = text.split_once('-')?;
+        let (month, day) = rest.split_once('-')?;
+        let is_plain =
+            |text: &str, digits: usize| text.len() == digits && text.bytes().all(|byte| byte.is_ascii_digit());
+        if !(is_plain(year, 4) && is_plain(month, 2) && is_plain(day, 2)) {
+            return None;
+        }
+        let date = Date::new(year.parse().ok()?, month.parse().ok()?, day.parse().ok()?).ok()?;
         let days = date.duration_since(FIRST).as_hours() / 24;
         days.try_into().ok().map(Self)
     }

@@ -9,13 +9,14 @@ mod error;
 mod hosts;
 mod index;
 mod layer;
-mod methods;
 mod network;
 mod path;
 mod pattern;
 mod rule;
+mod services;
 mod value;
 
+use std::borrow::Cow;
 use std::fmt;
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -27,7 +28,7 @@ pub use rule::{Effect, Rule, RuleId};
 
 pub(crate) use compile::with_allow_rule;
 pub(crate) use layer::{Layer, Subject};
-pub(crate) use path::{is_ambiguous, path_pattern_for};
+pub(crate) use path::{is_ambiguous, path_pattern, path_pattern_for};
 pub(crate) use rule::{Addresses, CompiledRule};
 
 use crate::destination::{Destination, Host};
@@ -77,6 +78,8 @@ pub struct Policy {
     /// The layers around the innermost one, the outermost first.
     outer: Arc<[Arc<Layer>]>,
     innermost: Arc<Layer>,
+    /// Whether nothing is allowed any more, whatever the layers say.
+    quarantined: bool,
 }
 
 impl Policy {
@@ -104,7 +107,7 @@ impl Policy {
     }
 
     fn of(layer: Layer) -> Self {
-        Self { outer: Arc::new([]), innermost: Arc::new(layer) }
+        Self { outer: Arc::new([]), innermost: Arc::new(layer), quarantined: false }
     }
 
     /// Narrows this policy by another one: what comes back allows a request only if both do.
@@ -135,7 +138,11 @@ impl Policy {
     /// ```
     #[must_use]
     pub fn narrowed_by(self, narrower: Self) -> Self {
-        Self { outer: self.layers().chain(narrower.outer.iter()).cloned().collect(), innermost: narrower.innermost }
+        Self {
+            outer: self.layers().chain(narrower.outer.iter()).cloned().collect(),
+            innermost: narrower.innermost,
+            quarantined: self.quarantined || narrower.quarantined,
+        }
     }
 
     /// The name, as audit lines carry it in `policy_id`; of layers, the innermost's.
@@ -162,6 +169,15 @@ impl Policy {
     #[must_use]
     pub fn sha256(&self) -> Option<&str> {
         self.innermost.sha256.as_deref()
+    }
+
+    /// The same, allowing nothing.
+    pub(crate) fn quarantined(self) -> Self {
+        Self { quarantined: true, ..self }
+    }
+
+    pub(crate) fn is_quarantined(&self) -> bool {
+        self.quarantined
     }
 
     /// The layers around the innermost one, the outermost first.
@@ -317,7 +333,7 @@ impl PolicyBuilder {
     ///
     /// Every fault at once, each with what to write instead.
     pub fn build(self) -> Result<Policy, PolicyError> {
-        let compiled = compile::compile(self.draft, Vec::new());
+        let compiled = compile::compile(self.draft.map(Cow::Owned), Vec::new());
         compiled.map(Policy::of).map_err(|faults| PolicyError::new("the policy", faults))
     }
 }

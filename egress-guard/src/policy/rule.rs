@@ -12,7 +12,6 @@ use smallvec::SmallVec;
 use super::address::{AddressClass, network_opens};
 use super::date::Day;
 use super::draft::{RuleDraft, Text};
-use super::methods::Methods;
 use super::network::NetworkMap;
 use super::path::PathSet;
 use super::{Boundary, Mode};
@@ -66,6 +65,47 @@ impl Rule {
         self
     }
 
+    /// AWS services, by the names of the AWS CLI, whose endpoints' names the rule is about.
+    ///
+    /// They also need [`regions`](Self::regions), unless all of them are global.
+    ///
+    /// ```
+    /// use egress_guard::{Policy, Rule};
+    ///
+    /// let tables = Rule::new("tables").services(["dynamodb"]).regions(["ap-northeast-1"]);
+    /// let files = Rule::new("files").services(["s3"]).regions(["ap-northeast-1"]).buckets(["orders-files"]);
+    /// let policy = Policy::builder("orders").allow(tables).allow(files).build()?;
+    /// # Ok::<(), egress_guard::PolicyError>(())
+    /// ```
+    pub fn services<T: Into<String>>(mut self, services: impl IntoIterator<Item = T>) -> Self {
+        append(&mut self.draft.services, services);
+        self
+    }
+
+    /// The regions of these services; `aws-global` for their names that are in no region.
+    pub fn regions<T: Into<String>>(mut self, regions: impl IntoIterator<Item = T>) -> Self {
+        append(&mut self.draft.regions, regions);
+        self
+    }
+
+    /// Narrows S3 to the names of these buckets.
+    pub fn buckets<T: Into<String>>(mut self, buckets: impl IntoIterator<Item = T>) -> Self {
+        append(&mut self.draft.buckets, buckets);
+        self
+    }
+
+    /// Narrows the services to names that carry these account ids.
+    pub fn accounts<T: Into<String>>(mut self, accounts: impl IntoIterator<Item = T>) -> Self {
+        append(&mut self.draft.accounts, accounts);
+        self
+    }
+
+    /// Narrows the services to the names of these interface endpoints, given by their ids.
+    pub fn vpc_endpoints<T: Into<String>>(mut self, endpoints: impl IntoIterator<Item = T>) -> Self {
+        append(&mut self.draft.vpc_endpoints, endpoints);
+        self
+    }
+
     /// One more port.
     pub fn port(mut self, port: u16) -> Self {
         append(&mut self.draft.ports, [port.to_string()]);
@@ -90,7 +130,7 @@ impl Rule {
         self
     }
 
-    /// The paths: [`globset`] patterns with `/` as separator, each beginning with `/`.
+    /// The paths, as globs that begin with `/`: `*` within a segment, `**` between slashes, `[abc]`, `{a,b}`.
     pub fn paths<T: Into<String>>(mut self, paths: impl IntoIterator<Item = T>) -> Self {
         append(&mut self.draft.paths, paths);
         self
@@ -185,16 +225,28 @@ impl fmt::Debug for RuleId {
 pub(crate) struct CompiledRule {
     pub(crate) id: RuleId,
     pub(crate) effect: Effect,
-    pub(crate) schemes: Option<SmallVec<[Scheme; 2]>>,
-    pub(crate) ports: Option<SmallVec<[RangeInclusive<u16>; 2]>>,
-    pub(crate) methods: Option<Methods>,
-    pub(crate) paths: Option<PathSet>,
-    pub(crate) addresses: Arc<Addresses>,
     /// Whether the rule, a deny rule, only reports.
     pub(crate) mode: Mode,
-    pub(crate) expires: Option<Day>,
-    pub(crate) reason: Option<Box<str>>,
-    pub(crate) owner: Option<Box<str>>,
+    pub(crate) conditions: Arc<Conditions>,
+    pub(crate) addresses: Arc<Addresses>,
+    /// What most rules do not say.
+    pub(super) rest: Option<Box<Rest>>,
+}
+
+/// What a rule says about requests, wherever they go. Rules that say the same share one.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
+pub(crate) struct Conditions {
+    pub(crate) schemes: Option<SmallVec<[Scheme; 2]>>,
+    pub(crate) ports: Option<SmallVec<[RangeInclusive<u16>; 4]>>,
+    pub(crate) methods: Option<SmallVec<[Method; 4]>>,
+}
+
+#[derive(Clone, Debug, Default)]
+pub(super) struct Rest {
+    pub(super) paths: Option<PathSet>,
+    pub(super) expires: Option<Day>,
+    pub(super) reason: Option<Box<str>>,
+    pub(super) owner: Option<Box<str>>,
 }
 
 /// What a rule does with what it matches.
@@ -208,8 +260,24 @@ pub enum Effect {
 }
 
 impl CompiledRule {
+    pub(crate) fn paths(&self) -> Option<&PathSet> {
+        self.rest.as_ref()?.paths.as_ref()
+    }
+
+    pub(crate) fn expires(&self) -> Option<Day> {
+        self.rest.as_ref()?.expires
+    }
+
+    pub(crate) fn reason(&self) -> Option<&str> {
+        self.rest.as_ref()?.reason.as_deref()
+    }
+
+    pub(crate) fn owner(&self) -> Option<&str> {
+        self.rest.as_ref()?.owner.as_deref()
+    }
+
     pub(crate) fn has_expired(&self, now: SystemTime) -> bool {
-        self.expires.is_some_and(|day| day.has_begun(now))
+        self.expires().is_some_and(|day| day.has_begun(now))
     }
 
     pub(crate) fn mode(&self, now: SystemTime) -> Mode {
@@ -217,7 +285,7 @@ impl CompiledRule {
     }
 
     pub(crate) fn matches_scheme(&self, scheme: Scheme) -> bool {
-        match (&self.schemes, self.effect) {
+        match (&self.conditions.schemes, self.effect) {
             (Some(schemes), _) => schemes.contains(&scheme),
             (None, Effect::Allow) => scheme == Scheme::Https,
             (None, Effect::Deny) => true,
@@ -226,7 +294,7 @@ impl CompiledRule {
 
     /// `scheme` is absent where it is not known yet: then the default port of either may be meant.
     pub(crate) fn matches_port(&self, port: u16, scheme: Option<Scheme>) -> bool {
-        match (&self.ports, self.effect) {
+        match (&self.conditions.ports, self.effect) {
             (Some(ports), _) => ports.iter().any(|range| range.contains(&port)),
             (None, Effect::Allow) => match scheme {
                 Some(scheme) => port == scheme.default_port(),
@@ -237,11 +305,12 @@ impl CompiledRule {
     }
 
     pub(crate) fn matches_method(&self, method: &Method) -> bool {
-        self.methods.as_ref().is_none_or(|methods| match self.effect {
-            Effect::Allow => methods.contain(method),
+        let same = |listed: &Method| match self.effect {
+            Effect::Allow => listed == method,
             // Some servers take `delete` for DELETE, and what they take is denied.
-            Effect::Deny => methods.contain_in_any_case(method),
-        })
+            Effect::Deny => listed.as_str().eq_ignore_ascii_case(method.as_str()),
+        };
+        self.conditions.methods.as_ref().is_none_or(|methods| methods.iter().any(same))
     }
 }
 

@@ -26,7 +26,7 @@ pub(super) fn check(draft: &PolicyDraft, today: Date) -> Vec<Finding> {
     let mut findings = Vec::new();
     for (number, rule) in deny.rules.iter().enumerate() {
         let covers = rule.items.iter().enumerate().map(|(item, _)| Cover::within(&deny, Effect::Deny, (number, item)));
-        findings.extend(report(Effect::Deny, rule, covers.collect()));
+        findings.extend(report(Effect::Deny, rule, &covers.collect::<Vec<_>>()));
     }
     for (number, rule) in allow.rules.iter().enumerate() {
         if expired(rule.draft, today) {
@@ -35,7 +35,7 @@ pub(super) fn check(draft: &PolicyDraft, today: Date) -> Vec<Finding> {
         let cover = |(item, it): (usize, &Item)| {
             Cover::by_denial(&all_denied, it).or_else(|| Cover::within(&allow, Effect::Allow, (number, item)))
         };
-        findings.extend(report(Effect::Allow, rule, rule.items.iter().enumerate().map(cover).collect()));
+        findings.extend(report(Effect::Allow, rule, &rule.items.iter().enumerate().map(cover).collect::<Vec<_>>()));
     }
     findings.extend(internal(draft));
     findings
@@ -70,12 +70,20 @@ impl<'c> Cover<'c> {
 }
 
 /// One finding for a rule that is useless as a whole, or one for each useless part of it.
-fn report(effect: Effect, rule: &Rule<'_>, covers: Vec<Option<Cover<'_>>>) -> Vec<Finding> {
+fn report(effect: Effect, rule: &Rule<'_>, covers: &[Option<Cover<'_>>]) -> Vec<Finding> {
     if let Some(covers) = covers.iter().map(Option::as_ref).collect::<Option<Vec<&Cover<'_>>>>() {
         return vec![whole(effect, rule.draft, &covers)];
     }
-    let covered = rule.items.iter().zip(covers).filter_map(|(item, cover)| Some((item, cover?)));
-    covered.map(|(item, cover)| part(effect, rule.draft, item, &cover)).collect()
+    let items = || rule.items.iter().zip(covers);
+    // Of a service not single names can be removed, but all of them together.
+    let is_said = |item: &Item| {
+        let mut siblings = items().filter(|(other, _)| other.origin.is_some() && other.offset == item.offset);
+        item.origin.is_none()
+            || siblings.clone().all(|(_, cover)| cover.is_some())
+                && siblings.next().is_some_and(|(first, _)| std::ptr::eq(first, item))
+    };
+    let covered = items().filter_map(|(item, cover)| Some((item, cover.as_ref()?)));
+    covered.filter(|(item, _)| is_said(item)).map(|(item, cover)| part(effect, rule.draft, item, cover)).collect()
 }
 
 /// What stands before that which covers it decides first, and is named.
@@ -108,8 +116,8 @@ fn whole(effect: Effect, rule: &RuleDraft, covers: &[&Cover<'_>]) -> Finding {
 }
 
 fn part(effect: Effect, rule: &RuleDraft, item: &Item, cover: &Cover<'_>) -> Finding {
-    let (code, text) = described(&item.what);
-    let (_, by) = described(&cover.item.what);
+    let (code, text) = described(item);
+    let (_, by) = described(cover.item);
     let (id, other) = (name(rule), name(cover.rule));
     let is_beside = std::ptr::eq(rule, cover.rule);
     let remark = if cover.is_later { LENDS_ITS_NAME } else { "" };
@@ -125,8 +133,9 @@ fn part(effect: Effect, rule: &RuleDraft, item: &Item, cover: &Cover<'_>) -> Fin
         .related(cover.item.offset, "covered by this")
 }
 
-fn described(what: &What) -> (Code, String) {
-    match what {
+fn described(item: &Item) -> (Code, String) {
+    match &item.what {
+        What::Host(_) if item.origin.is_some() => (Code::CoveredHost, item.origin.clone().unwrap_or_default()),
         What::Host(pattern) => (Code::CoveredHost, format!("host `{pattern}`")),
         What::Network(network, _) => (Code::CoveredNetwork, format!("network `{network}`")),
         What::AnyHost => (Code::CoveredHost, "every host".to_owned()),
@@ -142,7 +151,7 @@ fn internal(draft: &PolicyDraft) -> Vec<Finding> {
     let items = list.rules.iter().flat_map(|rule| &rule.items).enumerate();
     let covered = items.filter_map(|(number, item)| Some((item, Cover::within(&list, Effect::Allow, (0, number))?)));
     let finding = |(item, cover): (&Item, Cover<'_>)| {
-        let ((code, text), (_, by)) = (described(&item.what), described(&cover.item.what));
+        let ((code, text), (_, by)) = (described(item), described(cover.item));
         let problem = if item.what == cover.item.what {
             format!("{text} stands twice in [internal]")
         } else {

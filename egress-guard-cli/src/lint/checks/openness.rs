@@ -43,7 +43,11 @@ fn any_method_any_path(rule: &RuleDraft) -> Option<Finding> {
     if rule.methods.is_some() || rule.paths.is_some() {
         return None;
     }
-    let is_wildcard = |host: &&Text| host.text.parse::<HostPattern>().is_ok_and(|pattern| pattern.is_wildcard());
+    // The `*` in the name of an interface endpoint is of Amazon's choice.
+    let is_endpoint = |host: &Text| rule.origin(host).is_some_and(|(key, _)| key == "services");
+    let is_wildcard = |host: &&Text| {
+        host.text.parse::<HostPattern>().is_ok_and(|pattern| pattern.is_wildcard()) && !is_endpoint(host)
+    };
     let is_many = |network: &&Text| network.text.parse().is_ok_and(|network| !is_single(network));
     let first = texts(&rule.hosts).iter().find(is_wildcard).or_else(|| texts(&rule.networks).iter().find(is_many))?;
     let problem = format!("rule `{}` allows any method and any path, wherever `{}` leads", name(rule), first.text);

@@ -1,6 +1,6 @@
 //! Wildcards over names that belong to strangers, by the Public Suffix List, or to nobody.
 
-use egress_guard::draft::{HostMap, HostPattern, PolicyDraft, Text};
+use egress_guard::draft::{HostMap, HostPattern, PolicyDraft, RuleDraft, Text};
 use psl::{List, Psl};
 
 use super::super::code::Code;
@@ -13,7 +13,9 @@ pub(super) fn check(draft: &PolicyDraft) -> Vec<Finding> {
     }
     let mut findings = Vec::new();
     for rule in &draft.allow {
-        for (pattern, host) in wildcards(texts(&rule.hosts)) {
+        findings.extend(texts(&rule.buckets).iter().filter_map(|bucket| shared_bucket(rule, bucket)));
+        let written = wildcards(texts(&rule.hosts)).filter(|(_, host)| rule.origin(host).is_none());
+        for (pattern, host) in written {
             if pattern.is_local() {
                 if !is_covered(&pattern, &internal) {
                     let problem = format!("host `{pattern}` matches names that only mean something in one network");
@@ -31,6 +33,15 @@ pub(super) fn check(draft: &PolicyDraft) -> Vec<Finding> {
         }
     }
     findings
+}
+
+/// Buckets of everybody share one space of names.
+fn shared_bucket(rule: &RuleDraft, bucket: &Text) -> Option<Finding> {
+    bucket.text.contains('*').then(|| {
+        let problem =
+            format!("bucket `{}` matches buckets of strangers: anyone can make one with such a name", bucket.text);
+        Finding::in_rule(Code::SharedSuffix, rule, bucket.offset, problem, "write out the buckets that are yours")
+    })
 }
 
 fn wildcards(hosts: &[Text]) -> impl Iterator<Item = (HostPattern, &Text)> {

@@ -42,6 +42,31 @@ fn each_warning_has_its_code_and_its_place() {
 
     let cases: Vec<Case> = vec![
         ("nothing to say", exact("ports = [443, 8443]"), &[]),
+        // Services.
+        ("services", allow("services = ['ssm', 'iam']\nregions = ['eu-west-1']"), &[]),
+        (
+            "a wildcard in a bucket",
+            allow("services = ['s3']\nregions = ['eu-west-1', 'eu-west-2']\nbuckets = ['o-*']\nmethods = ['GET']"),
+            &[("shared-suffix", "'o-*'")],
+        ),
+        (
+            "an interface endpoint",
+            allow("services = ['ssm']\nregions = ['eu-west-1']\nvpc_endpoints = ['vpce-01234567']"),
+            &[],
+        ),
+        (
+            "a service whose names are listed",
+            allow(
+                "hosts = ['*.eu-west-1.amazonaws.com', '*.eu-west-1.api.aws', 'a.example.com']\nmethods = ['GET']\n\
+                   services = ['ssm', 'iam']\nregions = ['eu-west-1']",
+            ),
+            &[("shared-suffix", "'*.eu-west-1.amazonaws.com'"), ("covered-host", "'ssm'")],
+        ),
+        (
+            "a service of which some names are listed",
+            allow("hosts = ['*.eu-west-1.api.aws']\nmethods = ['GET']\nservices = ['ssm']\nregions = ['eu-west-1']"),
+            &[],
+        ),
         // Suffixes.
         ("a private suffix", wild("*.github.io"), &[("shared-suffix", "'*.github.io'")]),
         ("with its apex", wild(".github.io"), &[("shared-suffix", "'.github.io'")]),

@@ -158,6 +158,7 @@ pub(super) fn admit(guard: &Guard, request: &Request, hop: Option<u32>) -> Resul
         headers: request.headers(),
         version: request.version(),
         hop,
+        number: None,
         body_length: request.body().map_or(Some(0), |body| body.as_bytes().map(|bytes| bytes.len() as u64)),
     };
     guard.admit(Destination::from_url(request.url()), &attempt)

@@ -237,8 +237,12 @@ impl Guard {
         if self.in_force().proxy().is_some() {
             return Err(BuilderRefused::Proxy);
         }
-        let builder = builder.default_headers(default_headers);
+        let mut builder = builder.default_headers(default_headers);
         acceptable_headers(&builder)?;
+        if self.quarantines() {
+            // Requests over a connection that is kept, or shared as HTTP/2 shares it, are not seen.
+            builder = builder.pool_max_idle_per_host(0).http1_only();
+        }
         Ok(self.hooked(builder, resolver, self.redirect_policy(max_redirects)))
     }
 

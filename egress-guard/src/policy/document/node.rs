@@ -1,10 +1,12 @@
 //! TOML and JSON as one tree in which every key and value knows its byte offset.
 
 use std::borrow::Cow;
+use std::fmt;
 
 use hashbrown::HashSet;
-use jsonc_parser::ast::{ObjectProp, ObjectPropName};
-use jsonc_parser::errors::ParseErrorKind;
+use serde::de::{MapAccess, Visitor};
+use serde::{Deserialize, Deserializer};
+use serde_json::value::RawValue;
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
@@ -26,8 +28,7 @@ pub(super) enum Value<'t> {
     Table(Vec<Entry<'t>>),
     Array(Vec<Node<'t>>),
     String(Cow<'t, str>),
-    /// In decimal digits.
-    Integer(Cow<'t, str>),
+    Integer(i64),
     Boolean(bool),
     /// A day without a time.
     Date(Cow<'t, str>),
@@ -37,8 +38,8 @@ pub(super) enum Value<'t> {
 
 const FRACTION: &str = "a number with a fraction or an exponent";
 
-fn integer(number: Option<i64>) -> Value<'static> {
-    number.map_or(Value::Other("a number that is too large"), |number| Value::Integer(number.to_string().into()))
+pub(super) fn integer(number: Option<i64>) -> Value<'static> {
+    number.map_or(Value::Other("a number that is too large"), Value::Integer)
 }
 
 impl Value<'_> {
@@ -91,64 +92,117 @@ fn toml_value(value: Spanned<DeValue<'_>>) -> Node<'_> {
 }
 
 pub(super) fn from_json(text: &str) -> Parsed<'_> {
-    // serde_json is the judge of what is JSON; the tree is read by a parser that keeps places but is more lenient.
-    if let Err(error) = serde_json::from_str::<serde::de::IgnoredAny>(text) {
-        return Err(vec![syntax::json_fault(text, &error)]);
-    }
-    let unread = |offset, problem: &str, cure| Err(vec![PolicyFault::new(Some(offset), problem, cure)]);
-    let parsed = jsonc_parser::parse_to_ast(text, &Default::default(), &Default::default());
-    match parsed.map(|parsed| parsed.value) {
-        Ok(Some(value)) => {
-            let mut faults = Vec::new();
-            let node = json_value(value, &mut faults);
-            Ok((node, faults))
-        }
-        Ok(None) => unread(0, "this is not JSON: there is no value", "begin with `{`"),
-        Err(error) => {
-            let (problem, cure) = match error.kind() {
-                ParseErrorKind::NestingDepthExceeded => (syntax::NESTED, syntax::NEST_LESS),
-                ParseErrorKind::String(_) => {
-                    ("a string has an escape that is no character", "write the character itself in its place")
-                }
-                _ => ("this cannot be read as JSON", "mend the syntax (https://www.json.org)"),
-            };
-            unread(error.range().start, problem, cure)
-        }
+    let root = serde_json::from_str(text).map_err(|error| vec![syntax::json_fault(text, &error)])?;
+    let mut reader = JsonReader { text, faults: Vec::new() };
+    match reader.node(root, 0) {
+        Ok(node) => Ok((node, reader.faults)),
+        Err(fault) => Err(vec![fault]),
     }
 }
 
-fn json_value<'t>(value: jsonc_parser::ast::Value<'t>, faults: &mut Vec<PolicyFault>) -> Node<'t> {
-    use jsonc_parser::ast::Value as Json;
-    use jsonc_parser::common::Ranged;
-    let offset = value.range().start;
-    let value = match value {
-        Json::Object(object) => Value::Table(json_entries(object.properties, faults)),
-        Json::Array(array) => Value::Array(array.elements.into_iter().map(|item| json_value(item, faults)).collect()),
-        Json::StringLit(string) => Value::String(string.value),
-        Json::NumberLit(number) if number.value.contains(['.', 'e', 'E']) => Value::Other(FRACTION),
-        Json::NumberLit(number) => integer(number.value.parse().ok()),
-        Json::BooleanLit(boolean) => Value::Boolean(boolean.value),
-        Json::NullKeyword(_) => Value::Other("null"),
-    };
-    Node { offset, value }
+/// Reads JSON level by level, from pieces of the text that know where they stand in it.
+struct JsonReader<'t> {
+    text: &'t str,
+    faults: Vec<PolicyFault>,
 }
 
-fn json_entries<'t>(properties: Vec<ObjectProp<'t>>, faults: &mut Vec<PolicyFault>) -> Vec<Entry<'t>> {
-    use jsonc_parser::common::Ranged;
-    let mut entries: Vec<Entry<'t>> = Vec::with_capacity(properties.len());
-    let mut keys = HashSet::with_capacity(properties.len());
-    for property in properties {
-        let key_offset = property.name.range().start;
-        let key = match property.name {
-            ObjectPropName::String(text) => text.value,
-            ObjectPropName::Word(word) => Cow::Borrowed(word.value),
+impl<'t> JsonReader<'t> {
+    fn node(&mut self, json: &'t RawValue, depth: usize) -> Result<Node<'t>, PolicyFault> {
+        let offset = self.offset(json);
+        if depth > DEEPEST {
+            return Err(PolicyFault::new(Some(offset), syntax::NESTED, syntax::NEST_LESS));
+        }
+        let text = json.get();
+        let value = match text.as_bytes().first() {
+            Some(b'{') => Value::Table(self.entries(json, depth)?),
+            Some(b'[') => {
+                let items: Vec<&RawValue> = self.read(json)?;
+                Value::Array(items.into_iter().map(|item| self.node(item, depth + 1)).collect::<Result<_, _>>()?)
+            }
+            Some(b'"') => Value::String(self.string(json)?),
+            Some(b't' | b'f') => Value::Boolean(text == "true"),
+            Some(b'n') => Value::Other("null"),
+            _ if text.contains(['.', 'e', 'E']) => Value::Other(FRACTION),
+            _ => integer(text.parse().ok()),
         };
-        // JSON leaves a repeated key to the reader, and a reader that takes the last one can be misled.
-        if !keys.insert(key.clone()) {
-            let problem = format!("the key `{}` stands twice in one object", key.escape_debug());
-            faults.push(PolicyFault::new(Some(key_offset), problem, "keep one of the two"));
-        }
-        entries.push(Entry { key, key_offset, value: json_value(property.value, faults) });
+        Ok(Node { offset, value })
     }
-    entries
+
+    fn entries(&mut self, json: &'t RawValue, depth: usize) -> Result<Vec<Entry<'t>>, PolicyFault> {
+        let Properties(properties) = self.read(json)?;
+        let mut entries: Vec<Entry<'t>> = Vec::with_capacity(properties.len());
+        let mut keys = HashSet::with_capacity(properties.len());
+        for (key, value) in properties {
+            let key_offset = self.offset(key);
+            let key = self.string(key)?;
+            // JSON leaves a repeated key to the reader, and a reader that takes the last one can be misled.
+            if !keys.insert(key.clone()) {
+                let problem = format!("the key `{}` stands twice in one object", key.escape_debug());
+                self.faults.push(PolicyFault::new(Some(key_offset), problem, "keep one of the two"));
+            }
+            entries.push(Entry { key, key_offset, value: self.node(value, depth + 1)? });
+        }
+        Ok(entries)
+    }
+
+    /// What is between quotes. That the text is JSON is known, but not that each escape is a character.
+    fn string(&self, json: &'t RawValue) -> Result<Cow<'t, str>, PolicyFault> {
+        let text = json.get();
+        if let Some(string) = string(text) {
+            return Ok(string);
+        }
+        // The last one before which all is well.
+        let escapes = text.match_indices('\\').map(|(at, _)| at).rev();
+        let is_well = |before: &str| string(&format!("{before}\"")).is_some();
+        let at = escapes.into_iter().find(|at| text.get(..*at).is_some_and(is_well)).unwrap_or_default();
+        let problem = "a string has an escape that is no character";
+        Err(PolicyFault::new(Some(self.offset(json) + at), problem, "write the character itself in its place"))
+    }
+
+    fn read<T: Deserialize<'t>>(&self, json: &'t RawValue) -> Result<T, PolicyFault> {
+        let cure = "mend the syntax (https://www.json.org)";
+        serde_json::from_str(json.get())
+            .map_err(|_| PolicyFault::new(Some(self.offset(json)), "this cannot be read as JSON", cure))
+    }
+
+    fn offset(&self, json: &'t RawValue) -> usize {
+        json.get().as_ptr().addr() - self.text.as_ptr().addr()
+    }
+}
+
+fn string(json: &str) -> Option<Cow<'_, str>> {
+    match serde_json::from_str(json).ok()? {
+        Node { value: Value::String(text), .. } => Some(text),
+        _ => None,
+    }
+}
+
+/// More levels are no policy, and reading them takes a stack.
+const DEEPEST: usize = 128;
+
+/// The keys and values of an object, in their order.
+struct Properties<'t>(Vec<(&'t RawValue, &'t RawValue)>);
+
+impl<'t> Deserialize<'t> for Properties<'t> {
+    fn deserialize<D: Deserializer<'t>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_map(PropertiesVisitor).map(Self)
+    }
+}
+
+struct PropertiesVisitor;
+
+impl<'t> Visitor<'t> for PropertiesVisitor {
+    type Value = Vec<(&'t RawValue, &'t RawValue)>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("an object")
+    }
+
+    fn visit_map<A: MapAccess<'t>>(self, mut entries: A) -> Result<Self::Value, A::Error> {
+        let mut properties = Vec::new();
+        while let Some(property) = entries.next_entry()? {
+            properties.push(property);
+        }
+        Ok(properties)
+    }
 }

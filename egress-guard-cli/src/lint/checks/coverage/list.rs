@@ -35,6 +35,8 @@ pub(super) struct Rule<'d> {
 pub(super) struct Item {
     pub(super) what: What,
     pub(super) offset: Option<usize>,
+    /// The service or bucket that it was made from.
+    pub(super) origin: Option<String>,
 }
 
 #[derive(Debug, PartialEq)]
@@ -168,13 +170,14 @@ fn items(effect: Effect, draft: &RuleDraft) -> Vec<Item> {
     let host = |host: &Text| {
         let any = effect == Effect::Deny && host.text == "*";
         let what = if any { What::AnyHost } else { What::Host(host.text.parse().ok()?) };
-        Some(Item { what, offset: host.offset })
+        let origin = draft.origin(host).map(|(key, entry)| format!("{} `{}`", key.trim_end_matches('s'), entry.text));
+        Some(Item { what, offset: host.offset, origin })
     };
     let network = |network: &Text| {
         let what = What::Network(network.text.parse().ok()?, network.text.parse().ok()?);
-        Some(Item { what, offset: network.offset })
+        Some(Item { what, offset: network.offset, origin: None })
     };
-    let any = draft.any_host.then(|| Item { what: What::AnyHost, offset: place(draft) });
+    let any = draft.any_host.then(|| Item { what: What::AnyHost, offset: place(draft), origin: None });
     let hosts = texts(&draft.hosts).iter().filter_map(host);
     any.into_iter().chain(hosts).chain(texts(&draft.networks).iter().filter_map(network)).collect()
 }
