@@ -1,4 +1,4 @@
-//! A record as one line of JSON, as `serde_json` would write it, in a fifth of its instructions.
+//! A record as one line of JSON, as `serde_json` would write it, in less than half the instructions.
 //!
 //! A record is flat and most of it is text without anything to escape, which is looked for in sixteen bytes at a time.
 //! Everything else is left to `serde_json`.
@@ -14,7 +14,7 @@ type Error = serde_json::Error;
 
 /// The line, with its newline.
 pub(super) fn line_of(record: &AuditRecord<'_>) -> Result<Vec<u8>, Error> {
-    // Most lines fit.
+    // Most lines fit, and so are allocated once.
     let mut line = Vec::with_capacity(1024);
     record.serialize(Writer(&mut line))?;
     line.push(b'\n');
@@ -28,7 +28,7 @@ impl SerializeStruct for Writer<'_> {
     type Ok = ();
     type Error = Error;
 
-    /// The keys are names of fields, in which nothing is to be escaped.
+    /// The keys are names of fields, in which nothing is to be escaped. Inlined, for their lengths to be constants.
     #[inline(always)]
     fn serialize_field<T: Serialize + ?Sized>(&mut self, key: &'static str, value: &T) -> Result<(), Error> {
         self.0.extend_from_slice(if self.0.is_empty() { b"{\"" } else { b",\"" });

@@ -7,7 +7,7 @@ use arrayvec::ArrayString;
 use jiff::Timestamp;
 
 thread_local! {
-    /// A second since 1970, and its timestamp up to the point: lines come in bursts, and jiff takes five times as long.
+    /// A second since 1970, and its timestamp up to the point: lines come in bursts, and jiff takes three times as long.
     static LAST: Cell<Option<(u64, ArrayString<20>)>> = const { Cell::new(None) };
 }
 
