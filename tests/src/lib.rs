@@ -35,6 +35,11 @@ pub use server::{Seen, Server, certificate_in_pem};
 #[doc = include_str!("../../README.md")]
 struct Readme;
 
+/// The code of the page on functions, likewise.
+#[cfg(doctest)]
+#[doc = include_str!("../../docs/lambda.md")]
+struct Lambda;
+
 /// The code of the page on delivery, likewise.
 #[cfg(doctest)]
 #[doc = include_str!("../../docs/delivery.md")]
