@@ -2,6 +2,7 @@
 
 mod invocation;
 mod json_lines;
+#[cfg_attr(not(feature = "lambda"), allow(dead_code, reason = "only the Lambda layer begins an invocation"))]
 mod ledger;
 mod line;
 mod memory;
@@ -22,11 +23,10 @@ pub use record::{AUDIT_SCHEMA, AuditEvent, AuditRecord};
 pub use self::tracing::TracingSink;
 
 pub(crate) use invocation::Context;
-pub(crate) use invocation::Invocation;
-#[cfg(feature = "lambda")]
-pub(crate) use invocation::OnlyInvocation;
 #[cfg(feature = "lambda")]
 pub use invocation::{InInvocation, in_current_invocation};
+#[cfg(feature = "lambda")]
+pub(crate) use invocation::{Invocation, OnlyInvocation};
 #[cfg(feature = "lambda")]
 pub(crate) use ledger::{Ledger, Limits};
 
