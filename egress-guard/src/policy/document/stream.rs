@@ -214,7 +214,8 @@ mod tests {
         assert!(without_places(POLICY).is_some());
         let mut texts = vec![POLICY.to_owned()];
         for (at, character) in POLICY.char_indices() {
-            let (before, behind) = (&POLICY[..at], &POLICY[at + character.len_utf8()..]);
+            let (before, behind) = POLICY.split_at(at);
+            let behind = behind.strip_prefix(character).unwrap();
             texts.extend(
                 ["", "1", "\"", "x", "null", "[]", "-0", "1.0"].map(|other| format!("{before}{other}{behind}")),
             );
