@@ -176,3 +176,63 @@ impl<'t> Visitor<'t> for AnyValue {
         Ok(Value::Table(entries.collect()))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::{node, read};
+    use super::*;
+
+    const POLICY: &str = r#"{"version": 1, "name": "orders", "owner": "n\u00e9t", "$schema": "policy.schema.json",
+        "internal": {"hosts": [".corp.example"], "networks": []},
+        "allow": [
+            {"id": "a", "hosts": ["a.example", "\u0062.example"], "ports": [443, "8000-8099"], "methods": ["GET"],
+             "paths": ["/v1/**"], "addresses": ["public"], "boundary": "external", "expires": "2027-03-31"},
+            {"id": "b", "networks": ["10.0.0.0/8"], "schemes": ["http"], "reason": "r\"r", "owner": "o"},
+            {"id": "c", "dangerously_any_host": true}
+        ],
+        "deny": [{"id": "d", "hosts": ["*"], "mode": "report-only"}], "mode": "report-only", "report_only_until": "2027-01-01"}"#;
+
+    /// What is read with places, without them.
+    fn with_places(text: &str) -> Option<String> {
+        let (draft, faults) = read(text, node::from_json).ok()?;
+        let shown = format!("{draft:?}");
+        let cut = |shown: &str, start: &str, end: char| {
+            let mut pieces = shown.split(start);
+            let first = pieces.next().unwrap_or_default().to_owned();
+            pieces.fold(first, |all, piece| all + start + piece.split_once(end).unwrap().1)
+        };
+        faults.is_empty().then(|| cut(&cut(&shown, "offset: Some(", ')'), "places: [", ']'))
+    }
+
+    fn without_places(text: &str) -> Option<String> {
+        let shown = from_json(text).map(|draft| format!("{draft:?}"))?;
+        Some(shown.replace("offset: Some(0)", "offset: Some(").replace("places: []", "places: ["))
+    }
+
+    #[test]
+    fn what_is_read_without_places_is_what_is_read_with_them() {
+        assert!(without_places(POLICY).is_some());
+        let mut texts = vec![POLICY.to_owned()];
+        for (at, character) in POLICY.char_indices() {
+            let (before, behind) = POLICY.split_at(at);
+            let behind = behind.strip_prefix(character).unwrap();
+            texts.extend(
+                ["", "1", "\"", "x", "null", "[]", "-0", "1.0"].map(|other| format!("{before}{other}{behind}")),
+            );
+            texts.push(before.to_owned());
+        }
+        for key in ["version", "name", "allow", "deny", "internal", "id", "hosts", "ports", "dangerously_any_host"] {
+            let quoted = format!("\"{key}\":");
+            for value in
+                ["1", "\"1\"", "-0", "1.0", "1e0", "99999999999999999999", "true", "null", "[]", "[1]", "[\"a\"]", "{}"]
+            {
+                texts.push(POLICY.replacen(&quoted, &format!("{quoted} {value}, \"unknown\":"), 1));
+                texts.push(POLICY.replacen(&quoted, &format!("{quoted} {value}, {quoted}"), 1));
+                texts.push(POLICY.replacen(&quoted, &format!("{quoted} {value}, \"reason\":"), 1));
+            }
+        }
+        for text in texts {
+            assert_eq!(without_places(&text), with_places(&text), "{text}");
+        }
+    }
+}
