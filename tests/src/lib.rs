@@ -14,19 +14,25 @@
 mod appconfig;
 mod audit;
 mod dynamodb;
+mod function;
 pub mod properties;
 mod proxy;
 mod resolver;
 mod runtime_api;
 mod server;
+mod service;
+mod tls;
 
 pub use appconfig::AppConfigExtension;
 pub use audit::ValidatedAudit;
 pub use dynamodb::dynamodb;
+pub use function::Function;
 pub use proxy::Proxy;
 pub use resolver::Names;
 pub use runtime_api::{Answer, Invocation, RuntimeApi};
 pub use server::{Seen, Server};
+pub use service::{NotInstalled, Service};
+pub use tls::TlsFront;
 
 /// The code of the README, compiled as a test.
 #[cfg(doctest)]
