@@ -31,7 +31,7 @@ pub use proxy::Proxy;
 pub use resolver::Names;
 pub use runtime_api::{Answer, Invocation, RuntimeApi};
 pub use server::{Seen, Server};
-pub use service::{NotInstalled, Service};
+pub use service::{NotInstalled, Service, may_skip};
 pub use tls::TlsFront;
 
 /// The code of the README, compiled as a test.

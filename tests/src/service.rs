@@ -131,6 +131,33 @@ impl fmt::Display for NotInstalled {
 
 impl std::error::Error for NotInstalled {}
 
+impl NotInstalled {
+    /// The program's name.
+    #[must_use]
+    pub fn program(&self) -> &'static str {
+        self.program
+    }
+
+    /// A service, or what a test says before it leaves out what needs it.
+    ///
+    /// # Panics
+    ///
+    /// When nothing may be left out.
+    pub fn or_skip(service: Result<Service, Self>) -> Option<Service> {
+        let skip = |missing: &Self| {
+            assert!(may_skip(), "{missing}");
+            eprintln!("skipped: {missing}");
+        };
+        service.inspect_err(skip).ok()
+    }
+}
+
+/// Whether a test may leave out what needs a program that is not installed: not where `EGRESS_GUARD_NO_SKIPS` is set.
+#[must_use]
+pub fn may_skip() -> bool {
+    std::env::var_os("EGRESS_GUARD_NO_SKIPS").is_none()
+}
+
 /// The program that the variable names, or the one below `target`.
 fn find(
     program: &'static str,

@@ -13,7 +13,8 @@
 //! ```
 //!
 //! Fails if an answer, an audit line, the table or what the servers saw is not as it should be. What is not installed is
-//! named, and its scenarios are skipped; with `--no-skips` that is a failure. `--lines` shows each audit line in full.
+//! named, and its scenarios are skipped; with `--no-skips` that is a failure. `--lines` shows each audit line in full, and
+//! `--policy FILE` puts another policy in force.
 
 #![allow(
     clippy::expect_used,
@@ -26,6 +27,7 @@ mod function;
 mod play;
 mod policy;
 mod scenario;
+mod table;
 mod world;
 
 use std::process::ExitCode;
@@ -35,6 +37,7 @@ use scenario::scenarios;
 use world::World;
 
 struct Arguments {
+    policy: String,
     no_skips: bool,
     lines: bool,
 }
@@ -54,28 +57,37 @@ async fn main() -> ExitCode {
 }
 
 fn arguments() -> Result<Arguments, String> {
-    let mut arguments = Arguments { no_skips: false, lines: false };
-    for argument in std::env::args().skip(1) {
+    let policy = concat!(env!("CARGO_MANIFEST_DIR"), "/policy.toml").to_owned();
+    let mut found = Arguments { policy, no_skips: false, lines: false };
+    let mut arguments = std::env::args().skip(1);
+    while let Some(argument) = arguments.next() {
         match argument.as_str() {
-            "--no-skips" => arguments.no_skips = true,
-            "--lines" => arguments.lines = true,
-            _ => return Err("usage: order-enrichment-local [--no-skips] [--lines]".to_owned()),
+            "--no-skips" => found.no_skips = true,
+            "--lines" => found.lines = true,
+            "--policy" => found.policy = arguments.next().ok_or(USAGE)?,
+            _ => return Err(USAGE.to_owned()),
         }
     }
-    Ok(arguments)
+    Ok(found)
 }
 
+const USAGE: &str = "usage: order-enrichment-local [--policy FILE] [--no-skips] [--lines]";
+
 async fn play() -> Result<ExitCode, String> {
-    let Arguments { no_skips, lines } = arguments()?;
+    let Arguments { policy, no_skips, lines } = arguments()?;
+    let policy = std::fs::read_to_string(&policy).map_err(|error| format!("{policy}: {error}"))?;
     let world = World::start().await?;
+    for missing in world.missing() {
+        println!("{missing}\n");
+    }
     let (mut faults, mut skipped, mut recorded) = (Vec::new(), 0, 0);
     let scenarios = scenarios();
     for (number, scenario) in scenarios.iter().enumerate() {
         println!("{}. {}", number + 1, scenario.title);
-        match play::play(scenario, &world, lines).await? {
+        match play::play(scenario, &policy, &world, lines).await? {
             Outcome::Skipped(missing) => {
                 skipped += 1;
-                missing.iter().for_each(|missing| println!("   skipped: {missing}"));
+                println!("   skipped: it needs {}", missing.join(" and "));
             }
             Outcome::Played { lines, faults: found } => {
                 recorded += lines;

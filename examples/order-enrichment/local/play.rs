@@ -18,7 +18,8 @@ pub(crate) const TIMES: usize = 3;
 const PATIENCE: Duration = Duration::from_secs(60);
 
 pub(crate) enum Outcome {
-    Skipped(Vec<NotInstalled>),
+    /// These programs are not installed.
+    Skipped(Vec<&'static str>),
     Played { lines: usize, faults: Vec<String> },
 }
 
@@ -34,34 +35,41 @@ pub(crate) struct Done {
     pub(crate) stored: Option<Value>,
 }
 
-pub(crate) async fn play(scenario: &Scenario, world: &World, show_lines: bool) -> Result<Outcome, String> {
+pub(crate) async fn play(
+    scenario: &Scenario,
+    policy: &str,
+    world: &World,
+    show_lines: bool,
+) -> Result<Outcome, String> {
     let missing = missing(scenario.needs, world);
     if !missing.is_empty() {
         return Ok(Outcome::Skipped(missing));
     }
-    let done = perform(scenario, world, show_lines).await?;
+    let policy = world.policy(&policy::for_loopback(policy, scenario.lacks)?)?;
+    let done = perform(scenario, &policy, world, show_lines).await?;
     done.show();
     Ok(Outcome::Played { lines: done.lines.len(), faults: check(scenario, &done) })
 }
 
-fn missing(needs: Needs, world: &World) -> Vec<NotInstalled> {
+fn missing(needs: Needs, world: &World) -> Vec<&'static str> {
     let needed = [(Needs::Moto, &world.moto), (Needs::MotoAndDynalite, &world.dynamodb)];
     let needed = needed.into_iter().filter(|(from, _)| needs >= *from);
-    needed.filter_map(|(_, aws)| aws.as_ref().err().cloned()).collect()
+    needed.filter_map(|(_, aws)| aws.as_ref().err().map(NotInstalled::program)).collect()
 }
 
-async fn perform(scenario: &Scenario, world: &World, show_lines: bool) -> Result<Done, String> {
-    let policy = world.policy(&policy::for_loopback(scenario.lacks)?)?;
+async fn perform(scenario: &Scenario, policy: &str, world: &World, show_lines: bool) -> Result<Done, String> {
     let before = world.seen();
     let api = RuntimeApi::start().await;
-    let mut function = function::start(scenario, &policy, &api, world, show_lines)?;
+    let mut function = function::start(scenario, policy, &api, world, show_lines)?;
     let (mut answers, mut quickest, mut ended) = (Vec::new(), Duration::MAX, None);
     while answers.len() < TIMES && ended.is_none() {
         let (id, begun) = (request_id(answers.len()), Instant::now());
         tokio::select! {
             answer = api.invoke(&id, scenario.order(), PATIENCE) => match answer {
                 Some(Answer::Response(answer)) => answers.push(answer),
-                Some(Answer::Error(error)) => return Err(format!("the function failed: {error}")),
+                Some(Answer::Error(error)) => {
+                    answers.push(json!({ "result": "failed", "message": error["errorMessage"] }));
+                }
                 None => return Err(format!("the function gave no answer within {PATIENCE:?}")),
             },
             how = function.ended() => ended = Some(how),

@@ -6,15 +6,15 @@ use std::path::PathBuf;
 use aws_config::{BehaviorVersion, Region, SdkConfig};
 use aws_sdk_dynamodb::config::Credentials;
 use aws_sdk_dynamodb::error::DisplayErrorContext;
-use aws_sdk_dynamodb::types::{
-    AttributeDefinition, AttributeValue, BillingMode, KeySchemaElement, KeyType, ScalarAttributeType, TableStatus,
-};
+use aws_sdk_dynamodb::types::AttributeValue;
 use aws_sdk_ssm::types::ParameterType;
 use egress_guard::{Guard, MemorySink, Policy, Rule};
 use egress_guard_tests::{NotInstalled, Proxy, Server, Service, TlsFront};
 use http::{Response, StatusCode};
 use serde_json::json;
 use tempfile::TempDir;
+
+use crate::table;
 
 pub(crate) const REGION: &str = "ap-northeast-1";
 pub(crate) const PARTNER: &str = "api.partner.example";
@@ -79,6 +79,10 @@ impl World {
         Ok(world)
     }
 
+    pub(crate) fn missing(&self) -> impl Iterator<Item = &NotInstalled> {
+        [&self.dynamodb, &self.moto].into_iter().filter_map(|aws| aws.as_ref().err())
+    }
+
     /// The certificates of all servers.
     pub(crate) fn roots(&self) -> PathBuf {
         self.folder.path().join("roots.pem")
@@ -129,7 +133,9 @@ impl World {
     async fn fill(&self) -> Result<(), String> {
         if let Ok(dynamodb) = &self.dynamodb {
             let client = aws_sdk_dynamodb::Client::new(&dynamodb.config().await?);
-            create_table(&client).await.map_err(|error| format!("dynalite: {}", DisplayErrorContext(&*error)))?;
+            table::create(&client, Self::TABLE)
+                .await
+                .map_err(|error| format!("dynalite: {}", DisplayErrorContext(&*error)))?;
         }
         let Ok(moto) = &self.moto else { return Ok(()) };
         let parameters = aws_sdk_ssm::Client::new(&moto.config().await?);
@@ -165,20 +171,6 @@ impl Aws {
         let credentials = Credentials::new("AKIDEXAMPLE", "secret", None, None, "local");
         let config = config.region(Region::new(REGION)).credentials_provider(credentials);
         Ok(config.endpoint_url(format!("http://{}", self.service.address())).load().await)
-    }
-}
-
-async fn create_table(client: &aws_sdk_dynamodb::Client) -> Result<(), Box<dyn std::error::Error>> {
-    let key = AttributeDefinition::builder().attribute_name("id").attribute_type(ScalarAttributeType::S).build()?;
-    let schema = KeySchemaElement::builder().attribute_name("id").key_type(KeyType::Hash).build()?;
-    let table = client.create_table().table_name(World::TABLE).attribute_definitions(key).key_schema(schema);
-    table.billing_mode(BillingMode::PayPerRequest).send().await?;
-    loop {
-        let table = client.describe_table().table_name(World::TABLE).send().await?.table;
-        if table.and_then(|table| table.table_status) == Some(TableStatus::Active) {
-            return Ok(());
-        }
-        tokio::time::sleep(std::time::Duration::from_millis(100)).await;
     }
 }
 
