@@ -38,7 +38,12 @@ impl Service {
     ///
     /// When it does not start.
     pub async fn dynalite() -> Result<Self, NotInstalled> {
-        let program = find("dynalite", "DYNALITE", "node/node_modules/.bin/dynalite", "Node.js 20 or newer, and npm")?;
+        let program = find(
+            "dynalite",
+            "EGRESS_GUARD_DYNALITE",
+            "node/node_modules/.bin/dynalite",
+            "Node.js 20 or newer, and npm",
+        )?;
         Ok(Self::start(&program, ["--host", "--port"]).await)
     }
 
@@ -52,7 +57,8 @@ impl Service {
     ///
     /// When it does not start.
     pub async fn moto() -> Result<Self, NotInstalled> {
-        let program = find("moto_server", "MOTO_SERVER", "python/bin/moto_server", "Python 3.11 or newer, with venv")?;
+        let program =
+            find("moto_server", "EGRESS_GUARD_MOTO", "python/bin/moto_server", "Python 3.11 or newer, with venv")?;
         Ok(Self::start(&program, ["-H", "-p"]).await)
     }
 

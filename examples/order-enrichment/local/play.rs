@@ -20,7 +20,10 @@ const PATIENCE: Duration = Duration::from_secs(60);
 pub(crate) enum Outcome {
     /// These programs are not installed.
     Skipped(Vec<&'static str>),
-    Played { lines: usize, faults: Vec<String> },
+    Played {
+        lines: usize,
+        faults: Vec<String>,
+    },
 }
 
 /// What the function did.

@@ -1,7 +1,6 @@
 //! The function's settings: a variable for the table, and a parameter for the partner, since it holds a secret.
 
 use std::env;
-use std::fmt;
 
 use lambda_runtime::Error;
 use serde::Deserialize;
@@ -17,12 +16,6 @@ pub(crate) struct Partner {
     /// Whoever may write the parameter decides this, and the policy whether it is used.
     pub(crate) url: String,
     pub(crate) token: String,
-}
-
-impl fmt::Debug for Partner {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Partner").field("url", &self.url).finish_non_exhaustive()
-    }
 }
 
 pub(crate) async fn read(parameters: &aws_sdk_ssm::Client) -> Result<Settings, Error> {

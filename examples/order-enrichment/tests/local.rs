@@ -24,7 +24,7 @@ fn the_demonstration_succeeds() {
 
 #[test]
 fn what_is_not_installed_is_named_and_skipped() {
-    let nowhere = [("DYNALITE", "/nowhere/dynalite"), ("MOTO_SERVER", "/nowhere/moto_server")];
+    let nowhere = [("EGRESS_GUARD_DYNALITE", "/nowhere/dynalite"), ("EGRESS_GUARD_MOTO", "/nowhere/moto_server")];
     let (succeeded, said) = local(&[], &nowhere);
     assert!(succeeded, "{said}");
     assert_eq!(said.matches("as it should be").count(), 1, "{said}");
