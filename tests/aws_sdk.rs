@@ -24,6 +24,7 @@ use egress_guard_tests::{
 };
 use http::{Response, StatusCode};
 use serde_json::Value;
+use tokio::io::AsyncReadExt;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::process::{Child, Command};
 
@@ -209,6 +210,28 @@ async fn every_attempt_is_recorded() {
 }
 
 #[tokio::test]
+async fn what_breaks_off_before_an_answer_is_tried_again() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let breaking = listener.local_addr().unwrap().port();
+    tokio::spawn(async move {
+        while let Ok((mut stream, _)) = listener.accept().await {
+            let _ = stream.read(&mut [0; 64]).await;
+        }
+    });
+    // Bound and not listened on, so that nobody else can be there.
+    let refusing = tokio::net::TcpSocket::new_v4().unwrap();
+    refusing.bind("127.0.0.1:0".parse().unwrap()).unwrap();
+    for (name, port) in [("broken off", breaking), ("refused", refusing.local_addr().unwrap().port())] {
+        let fixture = Fixture::plain(&[]).await;
+        let config = config(fixture.http_client(), &format!("http://{DYNAMODB}:{port}")).await;
+        let error = put(&aws_sdk_dynamodb::Client::new(&config)).await.unwrap_err();
+        assert!(denied(&error).is_none(), "{name}");
+        assert_eq!(fixture.told("request", "attempt"), [1, 2, 3], "{name}");
+        assert_eq!(fixture.outcomes("outcome"), ["failed"; 3], "{name}");
+    }
+}
+
+#[tokio::test]
 async fn the_sdk_can_give_up_a_connection() {
     let fixture = Fixture::plain(&[(StatusCode::INTERNAL_SERVER_ERROR, "InternalServerError")]).await;
     let client = fixture.client().await;
@@ -261,13 +284,13 @@ async fn one_client_serves_several_services() {
 async fn a_server_that_is_not_trusted_hears_nothing() {
     let server = || Server::https("dynamodb", "127.0.0.1", &["*.ap-northeast-1.amazonaws.com"]);
     let (other, misnamed) = (server().await, Server::https("dynamodb", "127.0.0.1", &["other.test"]).await);
+    let (of_another, of_the_misnamed) = (other.ca_pem().to_owned(), misnamed.ca_pem().to_owned());
     let cases = [
         ("by the system's roots alone", server().await, None),
-        ("by another authority's", server().await, Some(other.ca_pem().to_owned())),
-        ("under its name", misnamed, None),
+        ("by another authority's", server().await, Some(of_another)),
+        ("under its name", misnamed, Some(of_the_misnamed)),
     ];
     for (name, server, pem) in cases {
-        let pem = pem.or((name == "under its name").then(|| server.ca_pem().to_owned()));
         let fixture = Fixture::new(server.answering(dynamodb(&[])), policy(table()));
         let http = match &pem {
             Some(pem) => fixture.http_client().add_root_certificates(pem).unwrap(),
