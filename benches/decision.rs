@@ -87,7 +87,7 @@ fn decisions(criterion: &mut Criterion) {
     }
 }
 
-fn decide(policy: &Policy, destination: &Destination) -> Decision {
+fn decide<'p>(policy: &'p Policy, destination: &Destination) -> Decision<'p> {
     policy.decide(&Request::new(&Method::GET, black_box(destination)), NOW)
 }
 

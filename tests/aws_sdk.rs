@@ -13,13 +13,19 @@ use aws_config::timeout::TimeoutConfig;
 use aws_config::{BehaviorVersion, Region, SdkConfig};
 use aws_sdk_dynamodb::config::{Credentials, ProvideCredentials, SharedHttpClient};
 use aws_sdk_dynamodb::error::DisplayErrorContext;
-use aws_sdk_dynamodb::types::AttributeValue;
+use aws_sdk_dynamodb::types::{
+    AttributeDefinition, AttributeValue, BillingMode, KeySchemaElement, KeyType, ScalarAttributeType, TableStatus,
+};
 use bytes::Bytes;
 use egress_guard::{AppConfig, AwsHttpClient, Guard, Policy, Rule, denied};
-use egress_guard_tests::{AppConfigExtension, Names, Proxy, Seen, Server, ValidatedAudit, dynamodb};
+use egress_guard_tests::{
+    AppConfigExtension, Names, NotInstalled, Proxy, Seen, Server, Service, ValidatedAudit, certificate_in_pem, dynamodb,
+};
 use http::{Response, StatusCode};
 use serde_json::Value;
+use tokio::io::AsyncReadExt;
 use tokio::net::TcpListener;
+use tokio::process::Command;
 
 const DYNAMODB: &str = "dynamodb.ap-northeast-1.amazonaws.com";
 const STS: &str = "sts.ap-northeast-1.amazonaws.com";
@@ -203,6 +209,28 @@ async fn every_attempt_is_recorded() {
 }
 
 #[tokio::test]
+async fn what_breaks_off_before_an_answer_is_tried_again() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let breaking = listener.local_addr().unwrap().port();
+    tokio::spawn(async move {
+        while let Ok((mut stream, _)) = listener.accept().await {
+            let _ = stream.read(&mut [0; 64]).await;
+        }
+    });
+    // Bound and not listened on, so that nobody else can be there.
+    let refusing = tokio::net::TcpSocket::new_v4().unwrap();
+    refusing.bind("127.0.0.1:0".parse().unwrap()).unwrap();
+    for (name, port) in [("broken off", breaking), ("refused", refusing.local_addr().unwrap().port())] {
+        let fixture = Fixture::plain(&[]).await;
+        let config = config(fixture.http_client(), &format!("http://{DYNAMODB}:{port}")).await;
+        let error = put(&aws_sdk_dynamodb::Client::new(&config)).await.unwrap_err();
+        assert!(denied(&error).is_none(), "{name}");
+        assert_eq!(fixture.told("request", "attempt"), [1, 2, 3], "{name}");
+        assert_eq!(fixture.outcomes("outcome"), ["failed"; 3], "{name}");
+    }
+}
+
+#[tokio::test]
 async fn the_sdk_can_give_up_a_connection() {
     let fixture = Fixture::plain(&[(StatusCode::INTERNAL_SERVER_ERROR, "InternalServerError")]).await;
     let client = fixture.client().await;
@@ -255,13 +283,13 @@ async fn one_client_serves_several_services() {
 async fn a_server_that_is_not_trusted_hears_nothing() {
     let server = || Server::https("dynamodb", "127.0.0.1", &["*.ap-northeast-1.amazonaws.com"]);
     let (other, misnamed) = (server().await, Server::https("dynamodb", "127.0.0.1", &["other.test"]).await);
+    let (of_another, of_the_misnamed) = (other.ca_pem().to_owned(), misnamed.ca_pem().to_owned());
     let cases = [
         ("by the system's roots alone", server().await, None),
-        ("by another authority's", server().await, Some(other.ca_pem().to_owned())),
-        ("under its name", misnamed, None),
+        ("by another authority's", server().await, Some(of_another)),
+        ("under its name", misnamed, Some(of_the_misnamed)),
     ];
     for (name, server, pem) in cases {
-        let pem = pem.or((name == "under its name").then(|| server.ca_pem().to_owned()));
         let fixture = Fixture::new(server.answering(dynamodb(&[])), policy(table()));
         let http = match &pem {
             Some(pem) => fixture.http_client().add_root_certificates(pem).unwrap(),
@@ -302,36 +330,60 @@ async fn the_timeouts_of_the_sdk_hold() {
     }
 }
 
+/// A guard whose policy is replaced while it is in use.
+struct Followed {
+    extension: AppConfigExtension,
+    fixture: Fixture,
+}
+
+impl Followed {
+    async fn new() -> Self {
+        let extension = AppConfigExtension::start().await;
+        extension.deploy("policy", table_in_text());
+        let source = AppConfig::new("orders", "test", "policy").port(extension.port());
+        let audit = ValidatedAudit::new();
+        let guard = Guard::follow(source.poll_every(Duration::from_millis(10)), audit.clone()).await.unwrap();
+        let server = Server::http("dynamodb", "127.0.0.1").await.answering(dynamodb(&[]));
+        Self { extension, fixture: Fixture { server, audit, guard } }
+    }
+
+    async fn replace(&self, policy: String) {
+        self.extension.deploy("policy", policy);
+        let replaced = async {
+            while self.fixture.audit.of_type("posture").len() < 2 {
+                tokio::time::sleep(Duration::from_millis(5)).await;
+            }
+        };
+        tokio::time::timeout(Duration::from_secs(20), replaced).await.unwrap();
+    }
+}
+
 #[tokio::test]
 async fn a_replaced_policy_ends_connections_that_it_denies() {
-    let extension = AppConfigExtension::start().await;
-    let deploy = |name: &str, address: &str| {
-        let policy = format!(
-            "version = 1\nname = '{name}'\n[[allow]]\nid = 'table'\nhosts = ['{DYNAMODB}']\nschemes = ['http']\n\
-             ports = ['1-65535']\naddresses = ['{address}']\n"
-        );
-        extension.deploy("policy", policy);
-    };
-    deploy("first", "127.0.0.1/32");
-    let source = AppConfig::new("orders", "test", "policy").port(extension.port());
-    let audit = ValidatedAudit::new();
-    let guard = Guard::follow(source.poll_every(Duration::from_millis(10)), audit.clone()).await.unwrap();
-    let server = Server::http("dynamodb", "127.0.0.1").await.answering(dynamodb(&[]));
-    let fixture = Fixture { server, audit, guard };
+    let followed = Followed::new().await;
+    let fixture = &followed.fixture;
     let client = fixture.client().await;
     put(&client).await.unwrap();
     put(&client).await.unwrap();
     assert_eq!(fixture.audit.decisions_at("connection").len(), 1, "the second request shares it");
-
-    deploy("second", "127.0.0.9/32");
-    let replaced = async {
-        while fixture.audit.of_type("posture").len() < 2 {
-            tokio::time::sleep(Duration::from_millis(5)).await;
-        }
-    };
-    tokio::time::timeout(Duration::from_secs(20), replaced).await.unwrap();
+    followed.replace(table_in_text().replace("127.0.0.1/32", "127.0.0.9/32")).await;
     assert_eq!(reason(&put(&client).await.unwrap_err()), "address-not-allowed");
     assert_eq!(fixture.server.seen().len(), 2, "nothing went over the idle connection");
+}
+
+#[tokio::test]
+async fn a_policy_that_comes_to_state_a_proxy_needs_no_new_client() {
+    let followed = Followed::new().await;
+    let client = followed.fixture.client().await;
+    put(&client).await.unwrap();
+    let proxy = Proxy::forwarding("127.0.0.5").await;
+    let way = format!(
+        "[[allow]]\nid = 'way'\nnetworks = ['127.0.0.5/32']\nschemes = ['http']\nports = [{}]\n",
+        proxy.address().port()
+    );
+    followed.replace(format!("proxy = 'http://{}'\n{}{way}", proxy.address(), table_in_text())).await;
+    put(&client).await.unwrap();
+    assert_eq!((followed.fixture.server.seen().len(), proxy.seen().len()), (2, 1));
 }
 
 #[tokio::test]
@@ -383,6 +435,22 @@ async fn the_proxy_of_the_policy_is_the_way_and_a_destination_like_any_other() {
     }
 }
 
+/// What the documentation says closes the way past the guard. If this fails, it does not any more.
+#[tokio::test]
+async fn without_its_default_features_the_sdk_has_no_other_client() {
+    let fixture = Fixture::plain(&[]).await;
+    let config = config(fixture.http_client(), &format!("http://127.0.0.1:{}", fixture.server.port())).await;
+    let bare = aws_sdk_dynamodb::config::Builder::new()
+        .behavior_version(BehaviorVersion::latest())
+        .region(config.region().cloned())
+        .credentials_provider(config.credentials_provider().unwrap())
+        .endpoint_url(config.endpoint_url().unwrap());
+    let error = put(&aws_sdk_dynamodb::Client::from_conf(bare.build())).await.unwrap_err();
+    let told = DisplayErrorContext(&error).to_string();
+    assert!(told.contains("No HTTP client was available to send this request"), "{told}");
+    assert!(fixture.server.seen().is_empty());
+}
+
 /// The instance metadata service, as a client that has no credentials asks it.
 fn metadata(seen: &Seen) -> Option<Response<Bytes>> {
     let token = Response::builder().header("x-aws-ec2-metadata-token-ttl-seconds", "21600");
@@ -412,6 +480,7 @@ async fn credentials_of_the_metadata_service_pass_the_guard() {
             let paths = fixture.told("request", "path");
             assert_eq!(paths[0], "/latest/api/token");
             assert_eq!(paths.len(), fixture.server.seen().len());
+            assert!(fixture.told("request", "attempt").iter().all(Value::is_null), "its client does not tell");
         } else {
             let error = result.unwrap_err();
             assert_eq!(reason(&error), "ip-literal-not-allowed");
@@ -438,6 +507,58 @@ fn credentials(seen: &Seen) -> Option<Response<Bytes>> {
     })
 }
 
+/// Makes a table, puts an item and reads it again.
+async fn use_a_table(client: &aws_sdk_dynamodb::Client) {
+    let attribute = AttributeDefinition::builder().attribute_name("id").attribute_type(ScalarAttributeType::S);
+    let key = KeySchemaElement::builder().attribute_name("id").key_type(KeyType::Hash).build().unwrap();
+    let table = client.create_table().table_name("orders").billing_mode(BillingMode::PayPerRequest).key_schema(key);
+    table.attribute_definitions(attribute.build().unwrap()).send().await.unwrap();
+    let status =
+        || async { client.describe_table().table_name("orders").send().await.unwrap().table.unwrap().table_status };
+    while status().await != Some(TableStatus::Active) {
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    put(client).await.unwrap();
+    assert_eq!(get(client).await.unwrap().unwrap()["what"], text("tea"));
+}
+
+#[tokio::test]
+async fn dynalite_is_reached_if_the_policy_allows_it() {
+    let Some(dynalite) = NotInstalled::or_skip(Service::dynalite().await) else { return };
+    let endpoint = format!("http://{DYNAMODB}:{}", dynalite.address().port());
+    let audit = ValidatedAudit::new();
+    let http = Guard::new(policy(table()), audit.clone()).aws_http_client().resolver(names());
+    use_a_table(&aws_sdk_dynamodb::Client::new(&config(http, &endpoint).await)).await;
+    assert!(audit.denials().is_empty());
+
+    let http = Guard::new(policy(Rule::new("x").hosts(["x.test"])), audit.clone()).aws_http_client().resolver(names());
+    let error = get(&aws_sdk_dynamodb::Client::new(&config(http, &endpoint).await)).await.unwrap_err();
+    assert_eq!(reason(&error), "host-not-allowed");
+}
+
+#[tokio::test]
+async fn moto_is_reached_over_tls_if_the_policy_allows_it() {
+    let (certificate, key) = certificate_in_pem(&["*.ap-northeast-1.amazonaws.com"]);
+    let folder = tempfile::tempdir().unwrap();
+    let paths = ["certificate.pem", "key.pem"].map(|name| folder.path().join(name));
+    std::fs::write(&paths[0], &certificate).unwrap();
+    std::fs::write(&paths[1], key).unwrap();
+    let moto = Service::moto_over_tls(&paths[0], &paths[1]).await;
+    let Some(moto) = NotInstalled::or_skip(moto) else { return };
+    let port = moto.address().port();
+    let audit = ValidatedAudit::new();
+    let http = Guard::new(policy(table()), audit.clone()).aws_http_client().resolver(names());
+    let http = http.only_root_certificates(&certificate).unwrap();
+    let config = config(http, &format!("https://{DYNAMODB}:{port}")).await;
+    use_a_table(&aws_sdk_dynamodb::Client::new(&config)).await;
+    assert!(audit.denials().is_empty());
+
+    let sts = config.into_builder().endpoint_url(format!("https://{STS}:{port}")).build();
+    let error = aws_sdk_sts::Client::new(&sts).get_caller_identity().send().await.unwrap_err();
+    assert_eq!(reason(&error), "host-not-allowed");
+    assert_eq!(audit.denials(), ["host-not-allowed"]);
+}
+
 /// Run by the next tests: a function that reads an item, in a process with an environment of its own.
 #[tokio::test]
 #[ignore = "run by the other tests, in a process of its own"]
@@ -459,11 +580,15 @@ async fn a_process_that_reads_an_item() {
             line["action"].as_str().unwrap()
         );
     }
+    // What the proxies of the environment do for a client that asks them; without any, nothing listens there.
+    if std::env::var_os("HTTP_PROXY").is_some() {
+        let _ = reqwest::get("http://127.0.0.2:9/unguarded").await;
+    }
 }
 
 /// What the process says, with these variables.
 async fn in_environment(policy: &str, variables: &[(&str, String)]) -> Vec<String> {
-    let output = tokio::process::Command::new(std::env::current_exe().unwrap())
+    let output = Command::new(std::env::current_exe().unwrap())
         .args(["--exact", "--ignored", "--nocapture", "a_process_that_reads_an_item"])
         .env_clear()
         .env("EGRESS_GUARD_POLICY", policy)
@@ -502,7 +627,9 @@ async fn proxies_of_the_environment_are_never_used() {
     }
     let told = in_environment(&table_in_text(), &variables).await;
     assert_eq!(told[0], "read false", "{told:?}");
-    assert_eq!((server.seen().len(), proxy.seen().len()), (1, 0), "{:?}", proxy.seen());
+    assert_eq!(server.seen().len(), 1);
+    let [unguarded] = &proxy.seen()[..] else { panic!("the unguarded client alone uses it: {:?}", proxy.seen()) };
+    assert!(unguarded.starts_with("GET http://127.0.0.2:9/unguarded"), "{unguarded}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

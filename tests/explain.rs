@@ -426,7 +426,8 @@ proptest! {
 
     #[test]
     fn missing_addresses_allow_the_request(text in layer(), asked in asked(), now in now()) {
-        let explained = read(&text.whole()).explain(&asked.request(), now);
+        let policy = read(&text.whole());
+        let explained = policy.explain(&asked.request(), now);
         if let Some(missing) = &explained.layers[0].missing_addresses {
             let text = text.with_addresses(missing);
             for stage in asked.request().stages() {
@@ -437,18 +438,19 @@ proptest! {
 
     #[test]
     fn an_explanation_is_about_the_rules_that_decide(text in layer(), asked in asked(), now in now()) {
-        let explained = read(&text.whole()).explain(&asked.request(), now);
+        let policy = read(&text.whole());
+        let explained = policy.explain(&asked.request(), now);
         let layer = &explained.layers[0];
         let deciding = layer.rule.as_ref().map(|id| layer.considered.iter().find(|rule| rule.id == *id).unwrap());
         match (&explained.decision, layer.denial) {
             (Decision::Allow { rule, .. }, None) => {
-                prop_assert_eq!(Some(rule), layer.rule.as_ref());
+                prop_assert_eq!(Some(*rule), layer.rule.as_ref());
                 prop_assert!(deciding.unwrap().matches());
                 prop_assert!(!layer.considered.iter().any(|rule| rule.effect == Effect::Deny && rule.matches()));
             }
             (Decision::Deny { reason, rule, mode, .. }, Some(denial)) => {
                 prop_assert_eq!((*reason, *mode), denial);
-                prop_assert_eq!(rule, &layer.rule);
+                prop_assert_eq!(*rule, layer.rule.as_ref());
                 match reason {
                     Reason::DeniedByRule => prop_assert!(deciding.unwrap().matches()),
                     Reason::RuleExpired => {

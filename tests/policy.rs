@@ -27,7 +27,7 @@ fn named(name: &str, rules: &str) -> Policy {
 }
 
 /// `allow RULES`, or `deny` or `report` with the reason, the rule if one denies, and the policy.
-fn said(decision: &Decision) -> String {
+fn said(decision: &Decision<'_>) -> String {
     match decision {
         Decision::Allow { rule, baseline_rules } => {
             let rules: Vec<String> = baseline_rules.iter().chain([rule]).map(ToString::to_string).collect();
@@ -223,6 +223,19 @@ fn a_boundary_is_kept_on_shared_connections() {
          [[allow]]\nid = 'out'\nhosts = ['a.example']\nmethods = ['GET']\naddresses = ['public', 'internal']\n",
     );
     assert_eq!(decide(&policy, "POST", "https://a.example/", day()), "deny address-conflict (orders)");
+}
+
+/// A rule in conflict with one that matches stays in conflict when the first that matches expires.
+#[test]
+fn a_day_that_comes_ends_no_conflict_of_addresses() {
+    let policy = read(
+        "[[allow]]\nid = 'private'\nhosts = ['a.example']\naddresses = ['private']\nexpires = 2027-03-31\n\
+         [[allow]]\nid = 'get'\nhosts = ['a.example']\nmethods = ['GET']\n\
+         [[allow]]\nid = 'any'\nhosts = ['a.example']\n",
+    );
+    for now in [before(), day()] {
+        assert_eq!(decide(&policy, "POST", "https://a.example/", now), "deny address-conflict (orders)");
+    }
 }
 
 const HOSTS: &[&str] = &["a.example", "b.a.example", "c.example", "x.c.example"];

@@ -156,5 +156,5 @@ fn the_posture_says_where_the_policy_comes_from_and_what_is_compiled_in() {
     let line = &audit.of_type("posture")[0];
     assert_eq!(line["policy_source"], "the built-in policy");
     assert_eq!(line["policy_sha256"].as_str().unwrap().len(), 64);
-    assert_eq!(line["adapters"], "tower,appconfig,blocking,hyper-util,lambda,reqwest,reqwest-middleware");
+    assert_eq!(line["adapters"], "tower,appconfig,aws-sdk,blocking,hyper-util,lambda,reqwest,reqwest-middleware");
 }

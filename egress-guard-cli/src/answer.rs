@@ -18,9 +18,9 @@ pub(crate) struct Asked<'a> {
 
 impl<'a> Asked<'a> {
     /// What the policy decides, and the question on which it does: a guard asks several on the way.
-    pub(crate) fn decide(&self, policy: &Policy, now: SystemTime) -> (Question<'a>, Decision) {
+    pub(crate) fn decide<'p>(&self, policy: &'p Policy, now: SystemTime) -> (Question<'a>, Decision<'p>) {
         let answer = |question: Question<'a>| (question, policy.decide(&question.request, now));
-        let weight = |decision: &Decision| match decision {
+        let weight = |decision: &Decision<'_>| match decision {
             Decision::Allow { .. } => 0,
             Decision::Deny { mode: Mode::ReportOnly, .. } => 1,
             Decision::Deny { mode: Mode::Enforce, .. } => 2,
@@ -124,7 +124,7 @@ impl<'a> Answer<'a> {
         Self { url, action: "invalid", reason: Some(Reason::from(error)), explanation, ..Self::default() }
     }
 
-    pub(crate) fn new(url: &'a str, destination: &Destination, decision: &Decision) -> Self {
+    pub(crate) fn new(url: &'a str, destination: &Destination, decision: &Decision<'_>) -> Self {
         let answer = match decision {
             Decision::Allow { rule, baseline_rules } => Self {
                 action: "allowed",

@@ -2,7 +2,11 @@
 
 mod area;
 mod compare;
+mod days;
+#[cfg(test)]
+mod oracle;
 
+use std::collections::{HashMap, HashSet};
 use std::error::Error;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
@@ -13,7 +17,8 @@ use egress_guard::draft::{PolicyDraft, RuleDraft, Text};
 use jiff::civil::Date;
 use serde::Serialize;
 
-use compare::{Beyond, Decides};
+use compare::Beyond;
+use days::{Later, Looser, reports_until};
 
 /// Say what a new policy allows that the old one did not, and the reverse.
 ///
@@ -96,6 +101,34 @@ struct Differences {
     noted: Vec<String>,
 }
 
+/// What later days bring, in words: one line for a rule of which nothing but the day is another.
+fn lines(later: &[Later], old: &PolicyDraft, new: &PolicyDraft, [allowed, denied]: [&str; 2]) -> Vec<String> {
+    // A rule may have many hosts.
+    let mut moved = HashMap::new();
+    let line = |Later { day, is_allowed, beyond: Beyond { area, is_undecided } }: &Later| {
+        let (maybe, what) = (if *is_undecided { "maybe " } else { "" }, if *is_allowed { allowed } else { denied });
+        let of_the_rule = || days::moved(&area.rule, *is_allowed, old, new).and_then(|[old, new]| expiry(old, new));
+        let moved = moved.entry((area.rule.clone(), *is_allowed)).or_insert_with(of_the_rule);
+        moved.clone().unwrap_or_else(|| format!("from {day} on, {maybe}{area} {what}, by rule `{}`", area.rule))
+    };
+    let mut lines: Vec<String> = later.iter().map(line).collect();
+    let mut told = HashSet::new();
+    lines.retain(|line| told.insert(line.clone()));
+    lines
+}
+
+/// How the day of a rule has moved, if it has.
+fn expiry(old: &RuleDraft, new: &RuleDraft) -> Option<String> {
+    let text = |text: &Option<Text>| text.as_ref().map(|text| text.text.clone());
+    let id = text(&new.id).unwrap_or_default();
+    match (text(&old.expires), text(&new.expires)) {
+        (Some(old), None) => Some(format!("rule `{id}` no longer expires; it did on {old}")),
+        (None, Some(new)) => Some(format!("rule `{id}` expires on {new}")),
+        (Some(old), Some(new)) if old != new => Some(format!("rule `{id}` expires on {new} instead of {old}")),
+        _ => None,
+    }
+}
+
 #[derive(Debug, Serialize)]
 struct Difference {
     rule_id: String,
@@ -111,19 +144,21 @@ impl From<Beyond> for Difference {
 
 impl Differences {
     fn between(old: &PolicyDraft, new: &PolicyDraft, today: &str) -> Self {
-        let (before, after) = (Decides::on(today, old), Decides::on(today, new));
+        let (looser, tighter) = (Looser::between(today, old, new), Looser::between(today, new, old));
         let list = |beyond: Vec<Beyond>| beyond.into_iter().map(Difference::from).collect();
         let mut differences = Self {
             summary: "",
             loosened: Vec::new(),
             tightened: Vec::new(),
-            newly_allowed: list(after.allows_beyond(&before)),
-            no_longer_denied: list(before.denies_beyond(&after, &after)),
-            no_longer_allowed: list(before.allows_beyond(&after)),
-            newly_denied: list(after.denies_beyond(&before, &before)),
+            newly_allowed: list(looser.allowed),
+            no_longer_denied: list(looser.undenied),
+            no_longer_allowed: list(tighter.allowed),
+            newly_denied: list(tighter.undenied),
             noted: Vec::new(),
         };
-        differences.compare_modes(&before, &after);
+        differences.compare_modes(today, old, new);
+        differences.loosened.extend(lines(&looser.later, old, new, ["is newly allowed", "is no longer denied"]));
+        differences.tightened.extend(lines(&tighter.later, old, new, ["is no longer allowed", "is newly denied"]));
         differences.compare_the_rest(old, new);
         differences.summary = match (differences.is_looser(), differences.is_tighter()) {
             (true, true) => "both looser and tighter",
@@ -134,8 +169,8 @@ impl Differences {
         differences
     }
 
-    fn compare_modes(&mut self, before: &Decides, after: &Decides) {
-        match (&before.reports_until, &after.reports_until) {
+    fn compare_modes(&mut self, today: &str, old: &PolicyDraft, new: &PolicyDraft) {
+        match (reports_until(today, old), reports_until(today, new)) {
             (None, Some(day)) => self.loosened.push(format!("until {day} nothing is denied by the new policy's rules")),
             (Some(_), None) => self.tightened.push("the new policy is enforced, the old one only reported".to_owned()),
             (Some(old), Some(new)) if old < new => {
@@ -148,7 +183,7 @@ impl Differences {
         }
     }
 
-    /// What has no part in the areas: dates to come, the proxy, names.
+    /// What has no part in the areas: the proxy, names, and what the rules state beside what they are about.
     fn compare_the_rest(&mut self, old: &PolicyDraft, new: &PolicyDraft) {
         // Escaped: what a policy says must not steer the terminal.
         let text = |text: &Option<Text>| text.as_ref().map_or("none".to_owned(), |text| format!("{:?}", text.text));
@@ -177,24 +212,11 @@ impl Differences {
                     self.noted.push(format!("the {key} of rule {id}: {} instead of {}", text(after), text(before)));
                 }
             }
-            self.compare_expiry(&id, known.expires.as_ref(), rule.expires.as_ref());
+            let is_told = |line: &String| self.loosened.contains(line) || self.tightened.contains(line);
+            self.noted.extend(expiry(known, rule).filter(|line| !is_told(line)));
         }
         let is_gone = |rule: &&RuleDraft| !after.iter().any(|kept| id_of(kept) == id_of(rule));
         self.noted.extend(before.iter().filter(is_gone).map(|rule| format!("rule {} is gone", id_of(rule))));
-    }
-
-    fn compare_expiry(&mut self, id: &str, before: Option<&Text>, after: Option<&Text>) {
-        match (before.map(|day| day.text.as_str()), after.map(|day| day.text.as_str())) {
-            (Some(old), None) => self.loosened.push(format!("rule {id} no longer expires; it did on {old}")),
-            (None, Some(new)) => self.tightened.push(format!("rule {id} expires on {new}")),
-            (Some(old), Some(new)) if old < new => {
-                self.loosened.push(format!("rule {id} expires on {new} instead of {old}"));
-            }
-            (Some(old), Some(new)) if old > new => {
-                self.tightened.push(format!("rule {id} expires on {new} instead of {old}"));
-            }
-            _ => {}
-        }
     }
 
     fn is_looser(&self) -> bool {

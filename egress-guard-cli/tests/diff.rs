@@ -70,6 +70,10 @@ fn one_object_says_the_same_in_json() {
 fn what_changes_is_told_in_words() {
     let host = |host: &str| format!("[[allow]]\nid = 'a'\nhosts = ['{host}']\n");
     let a = host("a.example");
+    let b = a.replace("'a'", "'b'");
+    let deny = "[[deny]]\nid = 'd'\nhosts = ['a.example']\nmethods = ['PUT']\n";
+    let network = "[[deny]]\nid = 'd'\nnetworks = ['203.0.114.0/24']\nschemes = ['https']\n";
+    let inside = "[internal]\nnetworks = ['10.0.0.0/8']\n";
     let cases = [
         ("nothing", a.clone(), a.clone(), "The new policy is the same."),
         ("a wider pattern", a.clone(), host(".a.example"), "+ any method to https://.a.example, by rule `a`"),
@@ -129,6 +133,71 @@ fn what_changes_is_told_in_words() {
             "The new policy is the same.",
         ),
         (
+            "a rule that is written anew without its day",
+            format!("{a}expires = 2027-03-31\n"),
+            a.replace("'a'", "'b'"),
+            "! from 2027-03-31 on, any method to https://a.example is newly allowed, by rule `b`",
+        ),
+        (
+            "a day that only moves",
+            format!("{a}expires = 2027-03-31\n"),
+            a.clone(),
+            "! rule `a` no longer expires; it did on 2027-03-31",
+        ),
+        (
+            "a day that has come moves",
+            format!("{a}expires = 2026-03-31\n"),
+            format!("{a}expires = 2026-04-30\n"),
+            "    rule `a` expires on 2026-04-30 instead of 2026-03-31\n\nThe new policy is the same.",
+        ),
+        (
+            "the day of a deny rule that denies already",
+            format!("{a}{deny}expires = 2027-03-31\n"),
+            format!("{a}{deny}"),
+            "The new policy is the same.",
+        ),
+        (
+            "a deny rule that would have begun to deny",
+            format!("{a}{deny}mode = 'report-only'\nexpires = 2027-03-31\n"),
+            a.clone(),
+            "! from 2027-03-31 on, PUT to https://a.example, any port; PUT to http://a.example, any port is no longer denied, by rule `d`",
+        ),
+        (
+            "a deny rule that loses its boundary denied every method at an address inside",
+            format!("{inside}{a}{deny}boundary = 'internal'\n"),
+            format!("{inside}{a}{deny}"),
+            "+ any method but PUT to https://a.example, any port; any method but PUT to http://a.example, any port, \
+             only internal by its address, by rule `d`",
+        ),
+        (
+            "a deny rule of a network denies every method",
+            format!("{a}{network}methods = ['PUT']\n"),
+            a.clone(),
+            "+ any method to https://203.0.114.0/24, any port, by rule `d`",
+        ),
+        (
+            "requests to a network, of whose connections only some are no longer denied",
+            format!("{a}{network}methods = ['PUT']\n"),
+            format!("{a}{network}paths = ['/v1/**']\nports = [443]\n"),
+            "+ maybe PUT to https://203.0.114.0/24, any port, by rule `d`",
+        ),
+        (
+            "a conflict between `internal` and the networks that it stands for ends",
+            format!(
+                "{inside}{a}methods = ['GET']\naddresses = ['internal']\n{b}methods = ['PUT']\naddresses = ['10.0.0.0/8']\n"
+            ),
+            format!(
+                "{inside}{a}methods = ['GET']\naddresses = ['internal']\n{b}methods = ['PUT']\naddresses = ['internal']\n"
+            ),
+            "+ maybe GET to https://a.example, at addresses 10.0.0.0/8, by rule `a`",
+        ),
+        (
+            "what the new policy allows and denies",
+            b.replace("a.example", "b.example"),
+            format!("{}{a}[[deny]]\nid = 'd'\nhosts = ['a.example']\n", b.replace("a.example", "b.example")),
+            "The new policy is the same.",
+        ),
+        (
             "a rule that has expired",
             a.clone(),
             format!("{a}expires = 2026-03-31\n"),
@@ -162,4 +231,8 @@ fn ten_thousand_hosts_are_compared_without_delay() {
     let rule = |count: usize| format!("[[allow]]\nid = 'a'\nhosts = [{}]\n", hosts(count));
     let output = between(&rule(10_000), &rule(10_001));
     assert!(output.contains("+ any method to https://h10000.example, by rule `a`"), "{output}");
+
+    let day = "expires = 2027-03-31\n";
+    let output = between(&format!("{}{day}", rule(10_000)), &rule(10_000));
+    assert!(output.starts_with("Looser:\n  ! rule `a` no longer expires; it did on 2027-03-31\n\nThe new"), "{output}");
 }

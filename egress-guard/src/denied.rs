@@ -10,7 +10,7 @@ use ipnet::IpNet;
 
 use crate::decision::{Denial, Reason, Request};
 use crate::destination::{Host, InvalidDestination, Scheme};
-use crate::policy::{AddressClass, CompiledRule, Policy, RuleId};
+use crate::policy::{AddressClass, CompiledRule, Policy, RuleId, path_pattern};
 
 /// A request that the policy does not allow. Nothing of it was sent.
 ///
@@ -129,26 +129,47 @@ pub(crate) struct Asked<'a>(pub(crate) &'a Request<'a>);
 
 impl fmt::Display for Asked<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.write_to(f)
+    }
+}
+
+impl Asked<'_> {
+    /// A sentence that ends in what was asked. `format!` would say the same, and every request has two of these.
+    pub(crate) fn after(&self, words: [&str; 3]) -> String {
+        let mut sentence = String::with_capacity(256);
+        words.iter().for_each(|word| sentence.push_str(word));
+        // A `String` takes everything.
+        let _ = self.write_to(&mut sentence);
+        sentence
+    }
+
+    fn write_to(&self, out: &mut impl fmt::Write) -> fmt::Result {
         let Request { host, scheme, port, method, path, peer, .. } = self.0;
         match (method, path, scheme) {
-            (Some(method), ..) => write!(f, "{} ", shortened(method.as_str(), 32))?,
-            (None, Some(_), _) => f.write_str("redirect to ")?,
-            (None, None, Some(_)) => f.write_str("connection to ")?,
-            (None, None, None) => f.write_str("name ")?,
+            (Some(method), ..) => {
+                out.write_str(shortened(method.as_str(), 32))?;
+                out.write_str(" ")?;
+            }
+            (None, Some(_), _) => out.write_str("redirect to ")?,
+            (None, None, Some(_)) => out.write_str("connection to ")?,
+            (None, None, None) => out.write_str("name ")?,
         }
         if let Some(scheme) = scheme {
-            write!(f, "{scheme}://")?;
+            out.write_str(scheme.as_str())?;
+            out.write_str("://")?;
         }
         match host {
-            Host::Ip(ip) if ip.is_ipv6() => write!(f, "[{ip}]")?,
-            host => write!(f, "{host}")?,
+            Host::Name(name) => out.write_str(name)?,
+            Host::Ip(ip) if ip.is_ipv6() => write!(out, "[{ip}]")?,
+            Host::Ip(ip) => write!(out, "{ip}")?,
         }
         if let Some(port) = port.filter(|port| scheme.map(Scheme::default_port) != Some(*port)) {
-            write!(f, ":{port}")?;
+            out.write_str(":")?;
+            out.write_str(itoa::Buffer::new().format(port))?;
         }
-        f.write_str(shortened(path.unwrap_or_default(), SHOWN_PATH))?;
+        out.write_str(shortened(path.unwrap_or_default(), SHOWN_PATH))?;
         match (host, peer) {
-            (Host::Name(_), Some(peer)) => write!(f, " at {peer}"),
+            (Host::Name(_), Some(peer)) => write!(out, " at {peer}"),
             _ => Ok(()),
         }
     }
@@ -159,14 +180,17 @@ const SHOWN_PATH: usize = 256;
 
 /// The beginning of a text, cut between characters.
 pub(crate) fn shortened(text: &str, max: usize) -> &str {
-    let end = (0..=max.min(text.len())).rev().find(|end| text.is_char_boundary(*end)).unwrap_or(0);
+    if text.len() <= max {
+        return text;
+    }
+    let end = (0..=max).rev().find(|end| text.is_char_boundary(*end)).unwrap_or(0);
     text.get(..end).unwrap_or_default()
 }
 
 /// Who could change the answer, where a change of the policy would.
 fn whom_to_ask(denial: &Denial<'_>) -> String {
     let is_up_to_the_policy = always(denial.reason).is_none() || denial.reason == Reason::AddressConflict;
-    let owner = denial.rule.and_then(|rule| rule.owner.as_ref()).or(denial.layer.owner.as_ref());
+    let owner = denial.rule.and_then(CompiledRule::owner).or(denial.layer.owner.as_deref());
     owner.filter(|_| is_up_to_the_policy).map(|owner| format!("; ask {owner}")).unwrap_or_default()
 }
 
@@ -175,12 +199,14 @@ fn explain(reason: Reason, rule: Option<&CompiledRule>, request: &Request<'_>) -
     let Request { host, scheme, port, method, path, .. } = request;
     match (reason, rule) {
         (Reason::DeniedByRule, Some(rule)) => {
-            let why = rule.reason.as_ref().map(|reason| format!(" ({reason})")).unwrap_or_default();
+            let why = rule.reason().map(|reason| format!(" ({reason})")).unwrap_or_default();
             return format!("deny rule `{}` forbids it{why}", rule.id);
         }
-        (Reason::RuleExpired, Some(CompiledRule { id, expires: Some(day), .. })) => {
+        (Reason::RuleExpired, Some(rule)) => {
+            let until = rule.expires().map(|day| format!(" until {day}")).unwrap_or_default();
             return format!(
-                "rule `{id}` allowed it until {day}; if it is still needed, have `expires` of the rule moved"
+                "rule `{}` allowed it{until}; if it is still needed, have `expires` of the rule moved",
+                rule.id
             );
         }
         _ => {}
@@ -221,7 +247,7 @@ fn explain(reason: Reason, rule: Option<&CompiledRule>, request: &Request<'_>) -
             let method = shortened(method.map(Method::as_str).unwrap_or_default(), 32);
             format!("no rule for this host allows the method; have \"{method}\" added to the `methods` of its rule")
         }
-        Reason::PathNotAllowed => match path.filter(|path| path.len() <= SHOWN_PATH).map(globset::escape) {
+        Reason::PathNotAllowed => match path.filter(|path| path.len() <= SHOWN_PATH).map(path_pattern) {
             // Escaped: a path of stars from outside must not become a pattern for everything.
             Some(path) => {
                 format!("no rule for this host allows the path; have \"{path}\" added to the `paths` of its rule")

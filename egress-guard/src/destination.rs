@@ -8,6 +8,7 @@ use std::net::{IpAddr, Ipv6Addr};
 use std::str::FromStr;
 
 use http::Uri;
+use http::uri::Authority;
 use url::Url;
 
 /// The scheme, host, port and path of a request, in normal form.
@@ -67,6 +68,10 @@ impl Destination {
     /// `Uri` as it is written, so `http://127.1/` and `/a/../b` would reach another place than the one checked.
     pub fn from_uri(uri: &Uri) -> Result<Self, InvalidDestination> {
         let Some(authority) = uri.authority() else { return Err(InvalidDestination::new(Fault::NoHost)) };
+        Self::from_plain_uri(uri, authority).map_or_else(|| Self::from_any_uri(uri, authority), Ok)
+    }
+
+    fn from_any_uri(uri: &Uri, authority: &Authority) -> Result<Self, InvalidDestination> {
         if authority.as_str().contains('@') {
             return Err(InvalidDestination::new(Fault::UserInfo));
         }
@@ -88,6 +93,22 @@ impl Destination {
         } else {
             Err(InvalidDestination::new(Fault::NotNormal { normal: excerpt(&read.to_string(), 256) }))
         }
+    }
+
+    /// Reads a URI that the URL parser could only repeat, as most are, without asking it.
+    fn from_plain_uri(uri: &Uri, authority: &Authority) -> Option<Self> {
+        let scheme = match uri.scheme_str() {
+            Some("http") => Scheme::Http,
+            Some("https") => Scheme::Https,
+            _ => return None,
+        };
+        let (name, port) = match authority.as_str().split_once(':') {
+            Some((name, port)) if port.bytes().all(|byte| byte.is_ascii_digit()) => (name, port.parse().ok()?),
+            Some(_) => return None,
+            None => (authority.as_str(), scheme.default_port()),
+        };
+        let is_plain = port != 0 && is_plain_name(name) && is_plain_path(uri.path());
+        is_plain.then(|| Self { scheme, host: Host::Name(HostName(name.into())), port, path: uri.path().into() })
     }
 
     /// The scheme, `http` or `https`.
@@ -248,16 +269,53 @@ impl Host {
     pub(crate) fn from_normal_name(name: &str) -> Result<Self, InvalidDestination> {
         let name = name.strip_suffix('.').unwrap_or(name);
         // The URL standard lets more through than DNS carries: empty labels, `*`, quotes. None of it can be a host.
-        let label_is_valid = |label: &str| {
-            (1..=63).contains(&label.len())
-                && label.bytes().all(|b| matches!(b, b'a'..=b'z' | b'0'..=b'9' | b'-' | b'_'))
-        };
-        if name.len() <= 253 && name.split('.').all(label_is_valid) {
+        if has_valid_labels(name) {
             Ok(Self::Name(HostName(name.into())))
         } else {
             Err(InvalidDestination::new(Fault::Name(name.into())))
         }
     }
+}
+
+/// Whether every label is 1 to 63 of what DNS carries in a host's name, in lower case.
+fn has_valid_labels(name: &str) -> bool {
+    let mut length = 0;
+    let valid = name.bytes().all(|byte| match byte {
+        b'a'..=b'z' | b'0'..=b'9' | b'-' | b'_' => {
+            length += 1;
+            length <= 63
+        }
+        b'.' => std::mem::take(&mut length) > 0,
+        _ => false,
+    });
+    valid && length > 0 && name.len() <= 253
+}
+
+/// Whether a name is in normal form for certain: no label is one of IDNA, and the last begins with a letter, so that it is
+/// no IPv4 address in some spelling.
+fn is_plain_name(name: &str) -> bool {
+    let begins_last_label = name.bytes().rev().take_while(|byte| *byte != b'.').last();
+    has_valid_labels(name)
+        && !name.as_bytes().windows(2).any(|pair| pair == b"--")
+        && begins_last_label.is_some_and(|byte| byte.is_ascii_lowercase())
+}
+
+/// Whether a path is in normal form for certain: nothing is encoded or would be, and no segment is empty or begins with
+/// a dot.
+fn is_plain_path(path: &str) -> bool {
+    let mut before = 0;
+    path.starts_with('/')
+        && path.bytes().all(|byte| {
+            let after_slash = std::mem::replace(&mut before, byte) == b'/';
+            match byte {
+                b'.' | b'/' => !after_slash,
+                b'A'..=b'Z' | b'a'..=b'z' | b'0'..=b'9' => true,
+                _ => matches!(
+                    byte,
+                    b'-' | b'_' | b'~' | b'!' | b'$' | b'&' | b'(' | b')' | b'*' | b'+' | b',' | b':' | b'=' | b'@'
+                ),
+            }
+        })
 }
 
 /// Reads a host as it stands in a URL, IPv6 in brackets.
@@ -348,6 +406,8 @@ fn excerpt(text: &str, length: usize) -> String {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     #[test]
@@ -420,6 +480,33 @@ mod tests {
         for (text, expected) in cases {
             let uri: Uri = text.parse().unwrap();
             assert_eq!(Destination::from_uri(&uri).is_ok(), expected, "{text}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn a_uri_that_is_taken_as_it_is_written_would_be_read_the_same_by_the_url_parser(
+            scheme in "https?|HTTP",
+            host in "[a-z0-9_-]{1,4}(\\.[a-z0-9xn_-]{0,4}){0,3}|xn--[a-z0-9-]{1,6}\\.test|0x[0-9a-f]{1,8}|[0-9.]{1,8}",
+            port in "|:|:[0-9]{1,6}|:\\+1",
+            path in "|/[a-zA-Z0-9./_~!$&'()*+,;=:@%|^-]{0,12}|/[ab./]{0,8}",
+            query in "|\\?[a-z&=./%]{0,4}",
+        ) {
+            let Ok(uri) = format!("{scheme}://{host}{port}{path}{query}").parse::<Uri>() else { return Ok(()) };
+            let Some(authority) = uri.authority() else { return Ok(()) };
+            if let Some(plain) = Destination::from_plain_uri(&uri, authority) {
+                prop_assert_eq!(Destination::from_any_uri(&uri, authority), Ok(plain));
+            }
+        }
+    }
+
+    #[test]
+    fn an_ordinary_uri_is_taken_as_it_is_written() {
+        for text in
+            ["https://api.example.com/v1/items/42?expand=all", "http://a-1.b_2.test:8080", "http://localhost/x.json"]
+        {
+            let uri: Uri = text.parse().unwrap();
+            assert!(Destination::from_plain_uri(&uri, uri.authority().unwrap()).is_some(), "{text}");
         }
     }
 

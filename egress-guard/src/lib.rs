@@ -53,7 +53,7 @@
 //! `reqwest` and `lambda` are on by default. A feature adds API and never changes a decision; with `reqwest`,
 //! `hyper-util` or `aws-sdk`, audit lines of the tower layer also carry the peer address of hyper's connections. `reqwest` leaves the
 //! choice of TLS library and cryptography to the features of the application's own reqwest dependency, whose defaults
-//! do; without any it panics when a client is built.
+//! do; without any it panics when a client is built. `aws-sdk` brings rustls with aws-lc-rs, as the SDK's own client does.
 
 #[cfg(feature = "tracing")]
 pub use audit::TracingSink;

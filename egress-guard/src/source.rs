@@ -90,7 +90,7 @@ impl PolicySource {
     /// A signature says who wrote a text, not that it is the newest one that they wrote; to keep an older policy from
     /// coming back, pin the hash too.
     pub fn signed_by(mut self, public_key: impl Into<String>) -> Self {
-        self.requirements.keys.push(public_key.into());
+        self.requirements.keys.push((public_key.into(), check_signature));
         self
     }
 
@@ -178,13 +178,17 @@ impl Policy {
 pub(crate) struct Requirements {
     /// Hashes, and where each was stated.
     digests: Vec<(String, String)>,
-    keys: Vec<String>,
+    /// Keys, each with what verifies its signatures: the code of it is only linked where a key is asked for.
+    keys: Vec<(String, Verify)>,
 }
+
+/// Checks that a key has signed a text.
+type Verify = fn(key: &str, signature: &str, text: &[u8]) -> Result<(), Fault>;
 
 impl Requirements {
     #[cfg(feature = "appconfig")]
     pub(crate) fn require_key(&mut self, public_key: String) {
-        self.keys.push(public_key);
+        self.keys.push((public_key, check_signature));
     }
 
     fn load_file(&self, source: &str, path: &Path) -> Result<Policy, PolicyError> {
@@ -233,8 +237,8 @@ impl Requirements {
         for (stated_by, pin) in &self.digests {
             check_digest(&digest, stated_by, pin).map_err(|(problem, cure)| failed(source, problem, cure))?;
         }
-        for key in &self.keys {
-            check_signature(key, &signature()?, text).map_err(|(problem, cure)| failed(source, problem, cure))?;
+        for (key, verify) in &self.keys {
+            verify(key, &signature()?, text).map_err(|(problem, cure)| failed(source, problem, cure))?;
         }
         let text = std::str::from_utf8(text)
             .map_err(|error| failed(source, format!("the text is not UTF-8: {error}"), "save it as UTF-8"))?;

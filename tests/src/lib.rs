@@ -32,7 +32,7 @@ pub use resolver::Names;
 pub use runtime_api::{Answer, Invocation, RuntimeApi};
 pub use server::{Seen, Server};
 pub use service::{NotInstalled, Service, may_skip};
-pub use tls::TlsFront;
+pub use tls::{TlsFront, certificate_in_pem};
 
 /// The code of the README, compiled as a test.
 #[cfg(doctest)]

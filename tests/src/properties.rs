@@ -121,31 +121,21 @@ pub fn index_decides_as_the_rules_one_by_one(allow: &[String], deny: &[String], 
     };
     let (allow, deny) = (taken("allow", allow), taken("deny", deny));
 
+    // The rule that decided, and whether it allows.
     let decides = |policy: egress_guard::PolicyBuilder| {
-        policy.build().map(|policy| policy.decide(&request, SystemTime::UNIX_EPOCH))
+        policy.build().map(|policy| match policy.decide(&request, SystemTime::UNIX_EPOCH) {
+            Decision::Allow { rule, .. } => Some((true, rule.clone())),
+            Decision::Deny { rule, .. } => rule.cloned().map(|rule| (false, rule)),
+        })
     };
-    let denies = |rule: &Rule| match decides(Policy::builder("p").deny(rule.clone())) {
-        Ok(Decision::Deny { rule: Some(rule), .. }) => Some(rule),
-        _ => None,
-    };
-    let allows = |rule: &Rule| match decides(Policy::builder("p").allow(rule.clone())) {
-        Ok(Decision::Allow { rule, .. }) => Some(rule),
-        _ => None,
-    };
-    let expected = match (deny.iter().find_map(denies), allow.iter().find_map(allows)) {
-        (Some(rule), _) => Some((false, rule)),
-        (None, Some(rule)) => Some((true, rule)),
-        (None, None) => None,
-    };
+    let denies = |rule: &Rule| decides(Policy::builder("p").deny(rule.clone())).ok().flatten();
+    let allows =
+        |rule: &Rule| decides(Policy::builder("p").allow(rule.clone())).ok().flatten().filter(|(allows, _)| *allows);
+    let expected = deny.iter().find_map(denies).or_else(|| allow.iter().find_map(allows));
 
     let whole = Policy::builder("p");
     let whole = allow.iter().cloned().fold(whole, egress_guard::PolicyBuilder::allow);
     let whole = deny.iter().cloned().fold(whole, egress_guard::PolicyBuilder::deny);
-    let found = match decides(whole) {
-        Ok(Decision::Allow { rule, .. }) => Some((true, rule)),
-        Ok(Decision::Deny { rule: Some(rule), .. }) => Some((false, rule)),
-        Ok(Decision::Deny { rule: None, .. }) => None,
-        Err(error) => panic!("rules that hold alone do not hold together: {error}"),
-    };
+    let found = decides(whole).unwrap_or_else(|error| panic!("rules that hold alone do not hold together: {error}"));
     assert_eq!(found, expected, "{url:?}");
 }

@@ -1,15 +1,17 @@
 //! Real implementations of AWS services, each in a process of its own on 127.0.0.1.
 
+use std::ffi::OsStr;
 use std::fmt;
 use std::io;
-use std::net::{Ipv4Addr, SocketAddr};
+use std::net::{Ipv4Addr, SocketAddr, TcpListener};
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
+use std::sync::atomic::{AtomicU16, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use tokio::io::{AsyncBufReadExt, AsyncRead, BufReader};
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::TcpStream;
 use tokio::process::{Child, ChildStdin, Command};
 
 /// How long a service may take until it answers; a machine may be busy.
@@ -38,13 +40,9 @@ impl Service {
     ///
     /// When it does not start.
     pub async fn dynalite() -> Result<Self, NotInstalled> {
-        let program = find(
-            "dynalite",
-            "EGRESS_GUARD_DYNALITE",
-            "node/node_modules/.bin/dynalite",
-            "Node.js 20 or newer, and npm",
-        )?;
-        Ok(Self::start(&program, ["--host", "--port"]).await)
+        let needs = "Node.js 20 or newer, and npm";
+        let program = find("dynalite", "EGRESS_GUARD_DYNALITE", "node/node_modules/.bin/dynalite", needs)?;
+        Ok(Self::start(&program, ["--host", "--port"], &[]).await)
     }
 
     /// moto, an implementation of many services, with nothing in them yet.
@@ -57,9 +55,26 @@ impl Service {
     ///
     /// When it does not start.
     pub async fn moto() -> Result<Self, NotInstalled> {
-        let program =
-            find("moto_server", "EGRESS_GUARD_MOTO", "python/bin/moto_server", "Python 3.11 or newer, with venv")?;
-        Ok(Self::start(&program, ["-H", "-p"]).await)
+        Self::moto_with(&[]).await
+    }
+
+    /// The same over its own TLS, with the certificate and the key of these files.
+    ///
+    /// # Errors
+    ///
+    /// As [`moto`](Self::moto).
+    ///
+    /// # Panics
+    ///
+    /// As [`moto`](Self::moto).
+    pub async fn moto_over_tls(certificate: &Path, key: &Path) -> Result<Self, NotInstalled> {
+        Self::moto_with(&["-c".as_ref(), certificate.as_ref(), "-k".as_ref(), key.as_ref()]).await
+    }
+
+    async fn moto_with(arguments: &[&OsStr]) -> Result<Self, NotInstalled> {
+        let needs = "Python 3.11 or newer, with venv";
+        let program = find("moto_server", "EGRESS_GUARD_MOTO", "python/bin/moto_server", needs)?;
+        Ok(Self::start(&program, ["-H", "-p"], arguments).await)
     }
 
     /// Where it listens.
@@ -68,14 +83,13 @@ impl Service {
         self.address
     }
 
-    async fn start(program: &Path, [host, port]: [&str; 2]) -> Self {
-        // Not every one of them can be told to take any port.
-        let free = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.and_then(|listener| listener.local_addr());
-        let address = free.expect("127.0.0.1 can be listened on");
+    async fn start(program: &Path, [host, port]: [&str; 2], arguments: &[&OsStr]) -> Self {
+        let address = SocketAddr::from((Ipv4Addr::LOCALHOST, free_port()));
         let mut shell = Command::new("sh")
             .args(["-c", WITH_ITS_OWNER, "sh"])
             .arg(program)
             .args([host, &address.ip().to_string(), port, &address.port().to_string()])
+            .args(arguments)
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
@@ -93,6 +107,15 @@ impl Service {
         assert!(up, "{} does not start:\n{}", program.display(), said.lock().unwrap().join("\n"));
         Self { address, _owner: owner, _shell: shell }
     }
+}
+
+/// Not every service can be told to take any port. This one lies below those that the system hands out, so that nobody is
+/// given it before the service takes it.
+fn free_port() -> u16 {
+    static NEXT: AtomicU16 = AtomicU16::new(0);
+    let of_this_process = 10_000 + 100 * u16::try_from(std::process::id() % 200).expect("a small number");
+    let mut ports = (0..100).map(|_| of_this_process + NEXT.fetch_add(1, Ordering::Relaxed) % 100);
+    ports.find(|port| TcpListener::bind((Ipv4Addr::LOCALHOST, *port)).is_ok()).expect("a port is free")
 }
 
 async fn listening(address: SocketAddr) {

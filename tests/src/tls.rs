@@ -78,10 +78,25 @@ async fn pass_on(acceptor: TlsAcceptor, stream: TcpStream, server: SocketAddr, l
     }
 }
 
+/// A certificate for these names that is its own authority, and its key, in PEM; for a server that is a program.
+///
+/// # Panics
+///
+/// When one of the names is none.
+#[must_use]
+pub fn certificate_in_pem(names: &[&str]) -> (String, String) {
+    let issued = issue(names);
+    (issued.cert.pem(), issued.signing_key.serialize_pem())
+}
+
+fn issue(names: &[&str]) -> rcgen::CertifiedKey<rcgen::KeyPair> {
+    let names: Vec<String> = names.iter().map(|name| (*name).to_owned()).collect();
+    rcgen::generate_simple_self_signed(names).expect("a certificate")
+}
+
 /// A certificate that is its own authority, ready to be shown, and in PEM.
 pub(crate) fn certificate(names: &[&str], protocols: &[&str]) -> (TlsAcceptor, String) {
-    let names: Vec<String> = names.iter().map(|name| (*name).to_owned()).collect();
-    let issued = rcgen::generate_simple_self_signed(names).expect("a certificate");
+    let issued = issue(names);
     let key = PrivateKeyDer::Pkcs8(issued.signing_key.serialize_der().into());
     let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
     let mut config = rustls::ServerConfig::builder_with_provider(provider)

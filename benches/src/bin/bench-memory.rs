@@ -55,7 +55,7 @@ fn decisions() -> Vec<Value> {
     rows
 }
 
-fn decide(policy: &Policy, destination: &Destination) -> egress_guard::Decision {
+fn decide<'p>(policy: &'p Policy, destination: &Destination) -> egress_guard::Decision<'p> {
     policy.decide(&Request::new(&Method::GET, destination), SystemTime::UNIX_EPOCH)
 }
 

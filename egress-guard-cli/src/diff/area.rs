@@ -17,9 +17,14 @@ pub(super) struct Area {
     pub(super) grid: Vec<Cell>,
     /// Path patterns; none for any path.
     paths: Option<BTreeSet<String>>,
-    /// What names may resolve to, with `internal` written out.
-    addresses: BTreeSet<String>,
+    /// What names may resolve to, with `internal` written out; none where nothing is said of it: in a deny rule, and of literals.
+    addresses: Option<BTreeSet<String>>,
+    /// The same as the policy writes it: what is written in two ways is not known to be the same.
+    written: BTreeSet<String>,
     boundary: Option<String>,
+    /// Whether only connections are meant that a deny rule denies by their address: by a network, or by a boundary whose
+    /// side nothing else tells.
+    pub(super) by_address: bool,
     /// What the boundary depends on, where there is one.
     internal: Vec<String>,
 }
@@ -58,7 +63,8 @@ impl Area {
         let networks = networks.iter().filter_map(|network| network.parse().ok().map(Subject::Network));
         let subjects = any_host.then_some(Subject::AnyHost).into_iter().chain(hosts).chain(networks);
 
-        let mut addresses = texts(&rule.addresses).unwrap_or_else(|| BTreeSet::from(["public".to_owned()]));
+        let written = texts(&rule.addresses).unwrap_or_else(|| BTreeSet::from(["public".to_owned()]));
+        let mut addresses = written.clone();
         if addresses.remove("internal") {
             addresses.extend(policy.internal_networks.iter().map(|network| network.text.clone()));
         }
@@ -70,11 +76,32 @@ impl Area {
             subject: Subject::AnyHost,
             grid: grid(rule, is_deny),
             paths: texts(&rule.paths),
-            addresses: if is_deny { BTreeSet::new() } else { addresses },
+            addresses: (!is_deny).then_some(addresses),
+            written,
             internal: boundary.as_ref().map(|_| internal.collect()).unwrap_or_default(),
             boundary,
+            by_address: false,
         };
-        subjects.map(|subject| Self { subject, ..area.clone() }).collect()
+        let boundary_is_by_address = area.boundary.is_some() && !policy.internal_networks.is_empty();
+        let mut areas = Vec::new();
+        for subject in subjects {
+            let is_network = matches!(subject, Subject::Network(_));
+            let area = Self { subject, addresses: area.addresses.clone().filter(|_| !is_network), ..area.clone() };
+            let denies_by_address = is_deny && (is_network || boundary_is_by_address);
+            let connections = denies_by_address.then(|| area.connections()).flatten();
+            areas.push(area);
+            areas.extend(connections);
+        }
+        areas
+    }
+
+    /// The connections that a deny rule denies by their address, whatever it says of methods and paths. Nothing if they
+    /// are no more than its requests.
+    fn connections(&self) -> Option<Self> {
+        let any = Methods::AllBut(BTreeSet::new());
+        let grid = self.grid.iter().map(|cell| Cell { methods: any.clone(), ..*cell }).collect();
+        let connections = Self { grid, paths: None, by_address: true, ..self.clone() };
+        (connections.grid != self.grid || self.paths.is_some()).then_some(connections)
     }
 
     /// Whether all of it but its grid lies within another area.
@@ -89,7 +116,14 @@ impl Area {
             (_, None) => true,
             (mine, theirs) => mine == theirs && self.internal == other.internal,
         };
-        other.subject.covers(&self.subject) && paths && boundary && self.addresses.is_subset(&other.addresses)
+        let addresses = match (&self.addresses, &other.addresses) {
+            (_, None) => true,
+            (None, Some(_)) => false,
+            (Some(mine), Some(theirs)) => mine.is_subset(theirs),
+        };
+        // Of a name that [internal] lists the side is known, and its requests are denied by their methods and paths.
+        let connections = self.by_address || !other.by_address;
+        other.subject.covers(&self.subject) && paths && boundary && addresses && connections
     }
 
     /// Takes the grid of another area away.
@@ -101,12 +135,36 @@ impl Area {
 
     /// Whether a connection for the one could serve the other, and lead to another address.
     pub(super) fn conflicts_with(&self, other: &Self) -> bool {
+        // A literal is its own address.
+        if self.is_network() || other.is_network() {
+            return false;
+        }
         let same_place = self.grid.iter().any(|mine| other.grid.iter().any(|theirs| mine.meets_port_of(theirs)));
         same_place && !self.opens_the_same_as(other) && self.subject.may_meet(&other.subject)
     }
 
+    /// As a decision compares it: `internal` is not the same as the networks that it stands for.
     pub(super) fn opens_the_same_as(&self, other: &Self) -> bool {
-        (&self.addresses, &self.boundary) == (&other.addresses, &other.boundary)
+        (&self.written, &self.boundary) == (&other.written, &other.boundary)
+    }
+
+    /// Whether it is about both sides of the boundary.
+    pub(super) fn is_on_both_sides(&self) -> bool {
+        self.boundary.is_none()
+    }
+
+    pub(super) fn is_network(&self) -> bool {
+        matches!(self.subject, Subject::Network(_))
+    }
+
+    /// Whether these are the connections of a network, and the other no more than requests on them, by the same rule.
+    pub(super) fn says_all_of(&self, other: &Self) -> bool {
+        let is_same = (&self.rule, &self.subject) == (&other.rule, &other.subject);
+        self.by_address && !other.by_address && self.is_network() && is_same && {
+            let mut rest = other.clone();
+            rest.subtract(self);
+            rest.grid.is_empty()
+        }
     }
 
     /// Whether some scheme, port and method is in both.
@@ -116,8 +174,8 @@ impl Area {
 
     /// The same text for areas that mean the same.
     pub(super) fn meaning(&self) -> String {
-        let Self { rule: _, subject, grid, paths, addresses, boundary, internal } = self;
-        format!("{subject} {grid:?} {paths:?} {addresses:?} {boundary:?} {internal:?}")
+        let Self { rule: _, subject, grid, paths, addresses, written, boundary, by_address, internal } = self;
+        format!("{subject} {grid:?} {paths:?} {addresses:?} {written:?} {boundary:?} {by_address} {internal:?}")
     }
 }
 
@@ -231,20 +289,19 @@ impl fmt::Display for Area {
         if let Some(paths) = &self.paths {
             write!(f, ", paths {}", list(paths))?;
         }
-        if !matches!(self.subject, Subject::Network(_)) && !self.addresses.is_empty() && !self.is_public() {
-            write!(f, ", at addresses {}", list(&self.addresses))?;
+        if let Some(addresses) = self.addresses.as_ref().filter(|addresses| !is_public(addresses)) {
+            write!(f, ", at addresses {}", list(addresses))?;
         }
         match &self.boundary {
+            Some(boundary) if self.by_address && !self.is_network() => write!(f, ", only {boundary} by its address"),
             Some(boundary) => write!(f, ", only {boundary}"),
             None => Ok(()),
         }
     }
 }
 
-impl Area {
-    fn is_public(&self) -> bool {
-        self.addresses.len() == 1 && self.addresses.contains("public")
-    }
+fn is_public(addresses: &BTreeSet<String>) -> bool {
+    addresses.len() == 1 && addresses.contains("public")
 }
 
 impl Cell {
@@ -287,15 +344,28 @@ impl fmt::Display for Subject {
 #[cfg(test)]
 impl Area {
     /// Whether a request may be meant, its path aside.
-    pub(super) fn is_about(&self, method: &http::Method, destination: &egress_guard::Destination) -> bool {
+    pub(super) fn is_about(
+        &self,
+        method: &http::Method,
+        destination: &egress_guard::Destination,
+        peer: Option<std::net::IpAddr>,
+    ) -> bool {
         use egress_guard::{Host, Scheme};
+        let holds = |network: &Network, ip: std::net::IpAddr| {
+            let network: ipnet::IpNet = network.to_string().parse().unwrap();
+            // What a NAT64 address carries is also meant.
+            let embedded = match ip {
+                std::net::IpAddr::V6(ip) => std::net::Ipv4Addr::from_bits((ip.to_bits() & 0xffff_ffff) as u32).into(),
+                ip @ std::net::IpAddr::V4(_) => ip,
+            };
+            network.contains(&ip.to_canonical()) || network.contains(&embedded)
+        };
         let host = match (destination.host(), &self.subject) {
             (Host::Name(name), Subject::Host(pattern)) => {
                 name.parse::<HostPattern>().is_ok_and(|name| pattern.covers(&name))
             }
-            (Host::Ip(ip), Subject::Network(network)) => {
-                format!("{ip}/32").parse::<Network>().is_ok_and(|ip| network.covers(&ip))
-            }
+            (Host::Name(_), Subject::Network(network)) => peer.is_some_and(|ip| holds(network, ip)),
+            (Host::Ip(ip), Subject::Network(network)) => holds(network, *ip),
             (_, Subject::AnyHost) => true,
             _ => false,
         };
@@ -303,7 +373,7 @@ impl Area {
             cell.https == (destination.scheme() == Scheme::Https)
                 && (cell.ports.0..=cell.ports.1).contains(&destination.port())
                 && match &cell.methods {
-                    Methods::Only(methods) => methods.contains(method.as_str()),
+                    Methods::Only(methods) => methods.contains(&method.as_str().to_ascii_uppercase()),
                     Methods::AllBut(methods) => !methods.contains(method.as_str()),
                 }
         })

@@ -68,8 +68,8 @@ impl Said {
     }
 }
 
-impl From<Decision> for Said {
-    fn from(decision: Decision) -> Self {
+impl From<Decision<'_>> for Said {
+    fn from(decision: Decision<'_>) -> Self {
         match decision {
             Decision::Allow { rule, .. } => {
                 Self { outcome: Outcome::Allowed, rule: Some(rule.to_string()), reason: None, policy: None }

@@ -4,6 +4,7 @@ use std::fmt;
 use std::io::{self, Write};
 use std::sync::{Mutex, PoisonError};
 
+use super::line::line_of;
 use super::{AuditRecord, AuditSink};
 
 /// Writes each record as one line of JSON, with a single `write_all`, at once.
@@ -73,13 +74,6 @@ impl<W: Write> Output<W> {
 
 /// What a pipe takes in one piece (`PIPE_BUF` on Linux), and far below what CloudWatch takes as one event.
 const MAX_LINE: usize = 4096;
-
-fn line_of(record: &AuditRecord<'_>) -> io::Result<Vec<u8>> {
-    let mut line = Vec::with_capacity(1024);
-    serde_json::to_writer(&mut line, record)?;
-    line.push(b'\n');
-    Ok(line)
-}
 
 #[cfg(unix)]
 fn standard_output() -> Box<dyn Write + Send> {

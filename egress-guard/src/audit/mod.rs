@@ -2,8 +2,10 @@
 
 mod invocation;
 mod json_lines;
+mod line;
 mod memory;
 mod record;
+mod timestamp;
 #[cfg(feature = "tracing")]
 mod tracing;
 

@@ -3,10 +3,10 @@
 use std::net::IpAddr;
 use std::time::SystemTime;
 
-use jiff::Timestamp;
 use serde::Serialize;
 
 use super::invocation::Context;
+use super::timestamp::timestamp;
 use crate::denied::shortened;
 use crate::destination::Host;
 use crate::policy::Policy;
@@ -138,8 +138,7 @@ impl<'a> AuditRecord<'a> {
         let end = shortened(&message, 768).len();
         message.truncate(end);
         Self {
-            // A clock beyond the year 9999 is no reason to lose the line.
-            timestamp: format!("{:.3}", Timestamp::try_from(now).unwrap_or_default()),
+            timestamp: timestamp(now),
             level: "INFO",
             message,
             request_id: invocation.map(|invocation| &*invocation.request_id),

@@ -14,9 +14,9 @@ use crate::policy::{Boundary, CompiledRule, Effect, Layer, Mode, Policy, RuleId,
 /// A decision with everything that led to it.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
-pub struct Explanation {
+pub struct Explanation<'p> {
     /// What [`Policy::decide`] answers.
-    pub decision: Decision,
+    pub decision: Decision<'p>,
     /// On which side the destination lies, as the outermost layer sees it that says what is internal; nothing where
     /// that depends on the address, and it is not known.
     pub boundary: Option<Boundary>,
@@ -98,7 +98,7 @@ impl RuleExplanation {
 impl Policy {
     /// Explains a decision. It costs more than [`decide`](Self::decide), and says the same.
     #[must_use]
-    pub fn explain(&self, request: &Request<'_>, now: SystemTime) -> Explanation {
+    pub fn explain(&self, request: &Request<'_>, now: SystemTime) -> Explanation<'_> {
         let request = &Request { via: self.via(request.host, request.port), ..*request };
         Explanation {
             decision: self.decide(request, now),
@@ -127,9 +127,8 @@ impl Layer {
             let matching = considered.values().find(|(rule, ..)| rule.effect == Effect::Allow && rule.matches());
             let addresses = matching.map(|(_, rule, _)| Arc::clone(&rule.addresses));
             for (explained, rule, subject) in considered.values_mut() {
-                explained.conflicts_in_addresses = addresses
-                    .as_ref()
-                    .is_some_and(|addresses| self.conflicts_in_addresses(rule, request, *subject, addresses));
+                explained.conflicts_in_addresses = self.shares_connections(rule, request, *subject)
+                    && addresses.as_ref().is_some_and(|addresses| !Arc::ptr_eq(&rule.addresses, addresses));
             }
         }
         LayerExplanation {
@@ -172,11 +171,11 @@ impl Layer {
             fails,
             path_is_ambiguous,
             conflicts_in_addresses: false,
-            expires: rule.expires.map(|day| day.to_string()),
+            expires: rule.expires().map(|day| day.to_string()),
             has_expired: rule.has_expired(now),
             mode: rule.mode(now),
-            reason: rule.reason.clone(),
-            owner: rule.owner.clone(),
+            reason: rule.reason().map(Into::into),
+            owner: rule.owner().map(Into::into),
         }
     }
 }

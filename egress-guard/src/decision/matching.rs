@@ -70,7 +70,7 @@ pub(super) fn allow_fails_in(
         Dimension::Method => {
             (request.method.is_some_and(|method| !rule.matches_method(method)), Reason::MethodNotAllowed)
         }
-        Dimension::Path => match (&rule.paths, request.path) {
+        Dimension::Path => match (rule.paths(), request.path) {
             (Some(_), Some(path)) if is_ambiguous(path) => (true, Reason::AmbiguousPath),
             (Some(paths), Some(path)) => (!paths.matches(path), Reason::PathNotAllowed),
             _ => (false, Reason::PathNotAllowed),
@@ -142,15 +142,17 @@ pub(super) fn deny_matches_in(
             || rule.addresses.boundary.is_some() && layer.boundary(request.host, None, request.via).is_none()
     };
     let matches = match dimension {
-        Dimension::Scheme => rule.schemes.is_none() || request.scheme.is_some_and(|scheme| rule.matches_scheme(scheme)),
+        Dimension::Scheme => {
+            rule.conditions.schemes.is_none() || request.scheme.is_some_and(|scheme| rule.matches_scheme(scheme))
+        }
         Dimension::Port => {
-            rule.ports.is_none() || request.port.is_some_and(|port| rule.matches_port(port, request.scheme))
+            rule.conditions.ports.is_none() || request.port.is_some_and(|port| rule.matches_port(port, request.scheme))
         }
         Dimension::Method => match request.method {
             Some(method) => rule.matches_method(method),
-            None => rule.methods.is_none() || by_address(),
+            None => rule.conditions.methods.is_none() || by_address(),
         },
-        Dimension::Path => match (&rule.paths, request.path) {
+        Dimension::Path => match (rule.paths(), request.path) {
             (None, _) => true,
             (Some(_), Some(path)) if is_ambiguous(path) => return Match::Ambiguous,
             (Some(paths), Some(path)) => paths.matches(path),

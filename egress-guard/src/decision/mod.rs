@@ -106,28 +106,28 @@ impl<'a> Request<'a> {
 /// The answer of a policy.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[allow(clippy::exhaustive_enums, reason = "a third answer must break the code of everyone who enforces one")]
-pub enum Decision {
+pub enum Decision<'p> {
     /// The request may be sent.
     Allow {
         /// The rule that allows it; of layers, the innermost's.
-        rule: RuleId,
+        rule: &'p RuleId,
         /// The rules of the layers around it, the outermost first.
-        baseline_rules: Vec<RuleId>,
+        baseline_rules: Vec<&'p RuleId>,
     },
     /// The request must not be sent, or would not be if the mode were another.
     Deny {
         /// Why.
         reason: Reason,
         /// The deny rule that matched, or the allow rule that has expired.
-        rule: Option<RuleId>,
+        rule: Option<&'p RuleId>,
         /// The name of the policy that denies; of layers, the outermost that does.
-        policy: Arc<str>,
+        policy: &'p str,
         /// Whether the denial is enforced or only reported.
         mode: Mode,
     },
 }
 
-impl Decision {
+impl Decision<'_> {
     /// Whether the request must not be sent.
     #[must_use]
     pub fn is_enforced_denial(&self) -> bool {
@@ -145,38 +145,51 @@ impl Policy {
     ///
     /// Rules and modes end at midnight, UTC, of the day that they state.
     #[must_use]
-    pub fn decide(&self, request: &Request<'_>, now: SystemTime) -> Decision {
+    pub fn decide(&self, request: &Request<'_>, now: SystemTime) -> Decision<'_> {
         match self.answer(request, now) {
-            Answer::Allow(rules) => Decision::Allow {
-                rule: rules.rule.id.clone(),
-                baseline_rules: match rules.baseline.as_slice() {
-                    [] => Vec::new(),
-                    rules => rules.iter().map(|rule| rule.id.clone()).collect(),
-                },
-            },
+            Answer::Allow(Rules { rule, baseline }) => {
+                Decision::Allow { rule: &rule.id, baseline_rules: baseline.into_iter().map(|rule| &rule.id).collect() }
+            }
             Answer::Deny(Denial { layer, reason, rule, mode }) => {
-                Decision::Deny { reason, rule: rule.map(|rule| rule.id.clone()), policy: Arc::clone(&layer.name), mode }
+                Decision::Deny { reason, rule: rule.map(|rule| &rule.id), policy: &layer.name, mode }
             }
         }
     }
 
-    /// The decision, borrowed from the policy.
+    /// The decision, with all that the rules say.
+    #[inline]
     pub(crate) fn answer(&self, request: &Request<'_>, now: SystemTime) -> Answer<'_> {
-        let request = &Request { via: self.via(request.host, request.port), ..*request };
+        let through_the_proxy;
+        let request = match self.via(request.host, request.port) {
+            None => request,
+            via => {
+                through_the_proxy = Request { via, ..*request };
+                &through_the_proxy
+            }
+        };
+        if self.outer().is_empty() {
+            return match self.innermost().answer(request, now) {
+                LayerAnswer::Allow(rule) => Answer::Allow(Rules { rule, baseline: Vec::new() }),
+                LayerAnswer::Deny(denial) => Answer::Deny(denial),
+            };
+        }
+        self.answer_of_layers(request, now)
+    }
+
+    fn answer_of_layers(&self, request: &Request<'_>, now: SystemTime) -> Answer<'_> {
         let mut reported = None;
-        let mut rules = Vec::new();
-        let mut innermost = None;
-        for layer in self.layers() {
+        let mut baseline = Vec::new();
+        for layer in self.outer() {
             match layer.answer(request, now) {
+                LayerAnswer::Allow(rule) => baseline.push(rule),
                 LayerAnswer::Deny(denial) if denial.mode == Mode::Enforce => return Answer::Deny(denial),
                 LayerAnswer::Deny(denial) => reported = reported.or(Some(denial)),
-                LayerAnswer::Allow(rule) => rules.extend(innermost.replace(rule)),
             }
         }
-        match (reported, innermost) {
-            (None, Some(rule)) => Answer::Allow(Rules { rule, baseline: rules }),
-            (Some(denial), _) => Answer::Deny(denial),
-            (None, None) => Answer::Deny(Denial::by(self.innermost(), Reason::HostNotAllowed, None, Mode::Enforce)),
+        match (self.innermost().answer(request, now), reported) {
+            (LayerAnswer::Allow(rule), None) => Answer::Allow(Rules { rule, baseline }),
+            (LayerAnswer::Deny(denial), _) if denial.mode == Mode::Enforce => Answer::Deny(denial),
+            (_, Some(denial)) | (LayerAnswer::Deny(denial), None) => Answer::Deny(denial),
         }
     }
 }
@@ -252,7 +265,7 @@ impl Layer {
         if found.ambiguous == Some(Mode::Enforce) {
             return deny(Reason::AmbiguousPath, None);
         }
-        if found.addresses_differ && self.has_address_conflict(request, &rule.addresses) {
+        if found.listing.differ && self.has_address_conflict(request, &found) {
             return deny(Reason::AddressConflict, None);
         }
         let report = |reason, rule| LayerAnswer::Deny(Denial::by(self, reason, rule, Mode::ReportOnly));
@@ -265,29 +278,21 @@ impl Layer {
 
     /// Whether a connection that another rule opened could carry this request to an address its own rule does not
     /// open. Clients keep connections by scheme, host and port, so all rules for these share them: a rule that does
-    /// not match this request, and opens other addresses, must not lend it one.
-    fn has_address_conflict(&self, request: &Request<'_>, addresses: &Arc<Addresses>) -> bool {
+    /// not match this request, and opens other addresses than one that does, must not lend it one. That a rule has
+    /// expired makes no difference, so that no day that comes ends a conflict.
+    fn has_address_conflict(&self, request: &Request<'_>, found: &Found<'_>) -> bool {
         let whole_request_to_a_name = request.method.is_some() && matches!(request.host, Host::Name(_));
         if !whole_request_to_a_name {
             return false;
         }
         let mut conflict = false;
         self.visit_candidates(request.host, request.peer, |_, rule, subject| {
-            conflict |= self.conflicts_in_addresses(rule, request, subject, addresses);
+            let differs = found.matching.differ || !found.matching.begin_with(&rule.addresses);
+            conflict |= differs
+                && self.shares_connections(rule, request, subject)
+                && allow_fails(self, rule, request, subject).is_some();
         });
         conflict
-    }
-
-    fn conflicts_in_addresses(
-        &self,
-        rule: &CompiledRule,
-        request: &Request<'_>,
-        subject: Subject,
-        addresses: &Arc<Addresses>,
-    ) -> bool {
-        !Arc::ptr_eq(&rule.addresses, addresses)
-            && self.shares_connections(rule, request, subject)
-            && allow_fails(self, rule, request, subject).is_some()
     }
 
     /// Whether connections that the rule opens are kept where this request would find them.
@@ -310,9 +315,10 @@ struct Found<'p> {
     /// A deny rule matches but for its paths, and the path is ambiguous.
     ambiguous: Option<Mode>,
     allowed: Option<Numbered<'p>>,
-    /// The addresses of the first allow rule that lists the host, and whether another such rule has others.
-    addresses: Option<&'p Arc<Addresses>>,
-    addresses_differ: bool,
+    /// The addresses of the allow rules that list the host.
+    listing: Opened<'p>,
+    /// Those of the ones that match, expired or not.
+    matching: Opened<'p>,
     /// Would be allowed if the rule had not expired.
     expired: Option<Numbered<'p>>,
     /// How the allow rule that came closest failed.
@@ -332,14 +338,35 @@ impl<'p> Found<'p> {
 
     fn allow(&mut self, rule: Numbered<'p>, subject: Subject, fails: Option<Reason>, now: SystemTime) {
         if subject == Subject::Host {
-            let first = *self.addresses.get_or_insert(&rule.1.addresses);
-            self.addresses_differ |= !Arc::ptr_eq(first, &rule.1.addresses);
+            self.listing.add(&rule.1.addresses);
+            if fails.is_none() {
+                self.matching.add(&rule.1.addresses);
+            }
         }
         match fails {
             None if rule.1.has_expired(now) => keep_first(&mut self.expired, rule),
             None => keep_first(&mut self.allowed, rule),
             Some(reason) => self.closest = matching::closer(self.closest, reason),
         }
+    }
+}
+
+/// The addresses that several rules open.
+#[derive(Default)]
+struct Opened<'p> {
+    first: Option<&'p Arc<Addresses>>,
+    /// Whether not all open the same.
+    differ: bool,
+}
+
+impl<'p> Opened<'p> {
+    fn add(&mut self, addresses: &'p Arc<Addresses>) {
+        self.first = self.first.or(Some(addresses));
+        self.differ |= !self.begin_with(addresses);
+    }
+
+    fn begin_with(&self, addresses: &Arc<Addresses>) -> bool {
+        self.first.is_some_and(|first| Arc::ptr_eq(first, addresses))
     }
 }
 
@@ -422,7 +449,7 @@ mod tests {
     }
 
     /// `allow RULE` or `deny REASON`.
-    fn said(decision: Decision) -> String {
+    fn said(decision: &Decision<'_>) -> String {
         match decision {
             Decision::Allow { rule, .. } => format!("allow {rule}"),
             Decision::Deny { rule: Some(rule), .. } => format!("deny by {rule}"),
@@ -492,7 +519,7 @@ mod tests {
         for (name, method, url, expected) in cases {
             let method = Method::from_bytes(method.as_bytes()).unwrap();
             let destination = url.parse().unwrap();
-            assert_eq!(said(policy.decide(&Request::new(&method, &destination), NOW)), expected, "{name}: {url}");
+            assert_eq!(said(&policy.decide(&Request::new(&method, &destination), NOW)), expected, "{name}: {url}");
         }
     }
 
@@ -523,9 +550,9 @@ mod tests {
             let host = name.parse::<Host>().unwrap();
             let ip = ip.parse().unwrap();
             let at_name = Request::name(&host).peer(ip);
-            assert_eq!(said(policy.decide(&at_name, NOW)), expected, "{name} at {ip}");
+            assert_eq!(said(&policy.decide(&at_name, NOW)), expected, "{name} at {ip}");
             let at_connection = Request::connection(Scheme::Https, &host, 443).peer(ip);
-            assert_eq!(said(policy.decide(&at_connection, NOW)), expected, "connection to {name} at {ip}");
+            assert_eq!(said(&policy.decide(&at_connection, NOW)), expected, "connection to {name} at {ip}");
         }
     }
 
@@ -546,7 +573,7 @@ mod tests {
             ("to a literal", Request::connection(Scheme::Https, &literal, 8443), "allow warehouse"),
         ];
         for (name, request, expected) in cases {
-            assert_eq!(said(policy.decide(&request, NOW)), expected, "{name}");
+            assert_eq!(said(&policy.decide(&request, NOW)), expected, "{name}");
         }
     }
 
@@ -578,7 +605,7 @@ mod tests {
         ];
         for (url, expected) in cases {
             let destination = url.parse().unwrap();
-            assert_eq!(said(policy.decide(&Request::new(&Method::GET, &destination), NOW)), expected, "{url}");
+            assert_eq!(said(&policy.decide(&Request::new(&Method::GET, &destination), NOW)), expected, "{url}");
         }
     }
 
@@ -590,11 +617,11 @@ mod tests {
         let policy = Policy::builder("p").allow(open.clone()).allow(health).build().unwrap();
         // A connection to 10.0.0.1, opened for /health, would be used for /admin too.
         let admin = "https://partner.example/admin".parse().unwrap();
-        assert_eq!(said(policy.decide(&Request::new(&Method::GET, &admin), NOW)), "deny address-conflict");
+        assert_eq!(said(&policy.decide(&Request::new(&Method::GET, &admin), NOW)), "deny address-conflict");
 
         let wildcard = Rule::new("wildcard").hosts([".partner.example"]).addresses(["private"]);
         let policy = Policy::builder("p").allow(open).allow(wildcard).build().unwrap();
-        assert_eq!(said(policy.decide(&Request::new(&Method::GET, &admin), NOW)), "allow open");
+        assert_eq!(said(&policy.decide(&Request::new(&Method::GET, &admin), NOW)), "allow open");
     }
 
     #[test]
@@ -612,7 +639,7 @@ mod tests {
             [("https://api.example.com/", "allow wide"), ("https://x.bad.example.com/", "deny by late")]
         {
             let destination = url.parse().unwrap();
-            assert_eq!(said(policy.decide(&Request::new(&Method::GET, &destination), NOW)), expected, "{url}");
+            assert_eq!(said(&policy.decide(&Request::new(&Method::GET, &destination), NOW)), expected, "{url}");
         }
     }
 
@@ -623,8 +650,8 @@ mod tests {
         let any_path = Rule::new("any").hosts(["api.example.com"]);
         let with_deny = Rule::new("no-admin").hosts(["*.example.com"]).paths(["/admin/**"]);
         let policy = Policy::builder("p").allow(any_path.clone()).build().unwrap();
-        assert_eq!(said(policy.decide(&Request::new(&Method::GET, &url), NOW)), "allow any");
+        assert_eq!(said(&policy.decide(&Request::new(&Method::GET, &url), NOW)), "allow any");
         let policy = Policy::builder("p").allow(any_path).deny(with_deny).build().unwrap();
-        assert_eq!(said(policy.decide(&Request::new(&Method::GET, &url), NOW)), "deny ambiguous-path");
+        assert_eq!(said(&policy.decide(&Request::new(&Method::GET, &url), NOW)), "deny ambiguous-path");
     }
 }

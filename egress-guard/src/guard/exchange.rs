@@ -70,7 +70,7 @@ impl Exchange {
         self.settled = true;
         self.moment.now = (self.guard.inner.clock)();
         let request = Request::new(&self.method, &self.destination);
-        let message = format!("egress ended, {}: {}", outcome.as_str(), Asked(&request));
+        let message = Asked(&request).after(["egress ended, ", outcome.as_str(), ": "]);
         let micros = self.started.elapsed().as_micros();
         let mut record = self.guard.request_record(AuditEvent::Outcome, &self.moment, &self.line, &request, message);
         record.action = Some("allowed");
@@ -82,7 +82,7 @@ impl Exchange {
         record.bytes_sent = self.response.and(self.bytes_sent);
         record.bytes_received = bytes_received;
         #[allow(clippy::cast_precision_loss, reason = "exact for 285 years of microseconds")]
-        let duration_ms = micros as f64 / 1000.0;
+        let duration_ms = u64::try_from(micros).unwrap_or(u64::MAX) as f64 / 1000.0;
         record.duration_ms = Some(duration_ms);
         self.grant.stamp(&mut record);
         // The request has been sent; there is nothing left to refuse.

@@ -177,7 +177,7 @@ impl Guard {
             Answer::Allow(rules) => {
                 let grant = Grant::by(rules);
                 if record_allowed {
-                    let message = format!("egress allowed by rule `{}`: {}", rules.rule.id, Asked(request));
+                    let message = Asked(request).after(["egress allowed by rule `", rules.rule.id.as_str(), "`: "]);
                     let mut record = self.request_record(AuditEvent::Decision, moment, line, request, message);
                     record.action = Some("allowed");
                     grant.stamp(&mut record);

@@ -118,17 +118,32 @@ pub(crate) fn reachable_through(ip: IpAddr) -> impl Iterator<Item = IpAddr> {
 }
 
 fn class_v4(ip: Ipv4Addr) -> Class {
+    if !begins_as(&SPECIAL_V4, ip.octets()[0]) {
+        return Class::Public;
+    }
     if METADATA_V4.contains(&ip) {
         return Class::CloudMetadata;
     }
-    BLOCKS_V4.iter().find(|(block, _)| block.contains(&ip)).map_or(Class::Public, |(_, class)| *class)
+    let is_in = |block: &Ipv4Net| {
+        let differing = ip.to_bits() ^ block.addr().to_bits();
+        differing.leading_zeros() >= block.prefix_len().into()
+    };
+    BLOCKS_V4.iter().find(|(block, _)| is_in(block)).map_or(Class::Public, |(_, class)| *class)
 }
 
 fn class_v6(ip: Ipv6Addr) -> Class {
+    // All forms that carry an IPv4 address are blocks, too.
+    if !begins_as(&SPECIAL_V6, ip.octets()[0]) {
+        return if GLOBAL_UNICAST.contains(&ip) { Class::Public } else { Class::Reserved };
+    }
     if METADATA_V6.contains(&ip) {
         return Class::CloudMetadata;
     }
-    let own = BLOCKS_V6.iter().find(|(block, _)| block.contains(&ip)).map(|(_, class)| *class);
+    let is_in = |block: &Ipv6Net| {
+        let differing = ip.to_bits() ^ block.addr().to_bits();
+        differing.leading_zeros() >= block.prefix_len().into()
+    };
+    let own = BLOCKS_V6.iter().find(|(block, _)| is_in(block)).map(|(_, class)| *class);
     // A translated or tunnelled packet arrives at the IPv4 address, so a special one there decides; of two, metadata.
     let special = embedded_v4(ip).into_iter().flatten().map(class_v4).filter(|class| *class != Class::Public);
     let embedded = special.max_by_key(|class| *class == Class::CloudMetadata);
@@ -244,6 +259,58 @@ const BLOCKS_V6: &[(Ipv6Net, Class)] = &[
     (v6([0xff00, 0, 0, 0, 0, 0, 0, 0], 8), Class::Multicast),
 ];
 
+/// Of each first octet, whether some special-purpose address begins with it; most public ones are told by it alone.
+type FirstOctets = [bool; 256];
+
+#[allow(clippy::indexing_slicing, reason = "what is wrong here does not compile")]
+const SPECIAL_V4: FirstOctets = {
+    let mut special = [false; 256];
+    let mut at = 0;
+    while at < BLOCKS_V4.len() {
+        let block = BLOCKS_V4[at].0;
+        special = with_first_octets(special, block.addr().octets()[0], block.prefix_len());
+        at += 1;
+    }
+    at = 0;
+    while at < METADATA_V4.len() {
+        special[METADATA_V4[at].octets()[0] as usize] = true;
+        at += 1;
+    }
+    special
+};
+
+#[allow(clippy::indexing_slicing, reason = "what is wrong here does not compile")]
+const SPECIAL_V6: FirstOctets = {
+    let mut special = with_first_octets([false; 256], NAT64.addr().octets()[0], NAT64.prefix_len());
+    let mut at = 0;
+    while at < BLOCKS_V6.len() {
+        let block = BLOCKS_V6[at].0;
+        special = with_first_octets(special, block.addr().octets()[0], block.prefix_len());
+        at += 1;
+    }
+    at = 0;
+    while at < METADATA_V6.len() {
+        special[METADATA_V6[at].octets()[0] as usize] = true;
+        at += 1;
+    }
+    special
+};
+
+#[allow(clippy::indexing_slicing, reason = "what is wrong here does not compile")]
+const fn with_first_octets(mut special: FirstOctets, first: u8, prefix_len: u8) -> FirstOctets {
+    let last = first as usize + (1 << 8_u8.saturating_sub(prefix_len)) - 1;
+    let mut octet = first as usize;
+    while octet <= last {
+        special[octet] = true;
+        octet += 1;
+    }
+    special
+}
+
+fn begins_as(special: &FirstOctets, octet: u8) -> bool {
+    special.get(usize::from(octet)).copied().unwrap_or(true)
+}
+
 const fn v4([a, b, c, d]: [u8; 4], prefix_len: u8) -> Ipv4Net {
     Ipv4Net::new_assert(Ipv4Addr::new(a, b, c, d), prefix_len)
 }
@@ -285,6 +352,49 @@ mod tests {
             if opens_all_of(one, other) {
                 let stray = telling_addresses().into_iter().find(|ip| network_opens(other, *ip) && !network_opens(one, *ip));
                 prop_assert_eq!(stray, None, "{} covers {}", one, other);
+            }
+        }
+    }
+
+    /// The class of an address by a walk over all blocks.
+    fn walked(ip: IpAddr) -> Class {
+        match ip.to_canonical() {
+            IpAddr::V4(ip) if METADATA_V4.contains(&ip) => Class::CloudMetadata,
+            IpAddr::V4(ip) => {
+                BLOCKS_V4.iter().find(|(block, _)| block.contains(&ip)).map_or(Class::Public, |(_, class)| *class)
+            }
+            IpAddr::V6(ip) if METADATA_V6.contains(&ip) => Class::CloudMetadata,
+            IpAddr::V6(ip) => {
+                let own = BLOCKS_V6.iter().find(|(block, _)| block.contains(&ip)).map(|(_, class)| *class);
+                let inner = embedded_v4(ip).into_iter().flatten().map(|ip| walked(ip.into()));
+                let inner = inner.filter(|class| *class != Class::Public);
+                match (own, inner.max_by_key(|class| *class == Class::CloudMetadata)) {
+                    (Some(Class::Transition) | None, Some(inner)) => inner,
+                    (Some(own), _) => own,
+                    (None, None) if NAT64.contains(&ip) || GLOBAL_UNICAST.contains(&ip) => Class::Public,
+                    (None, None) => Class::Reserved,
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn the_class_is_that_of_a_walk_over_all_blocks() {
+        let telling = telling_addresses();
+        for first in 0..=u8::MAX {
+            for ip in &telling {
+                let ip = match *ip {
+                    IpAddr::V4(ip) => {
+                        let [_, b, c, d] = ip.octets();
+                        [first, b, c, d].into()
+                    }
+                    IpAddr::V6(ip) => {
+                        let mut octets = ip.octets();
+                        octets[0] = first;
+                        IpAddr::from(octets)
+                    }
+                };
+                assert_eq!(AddressClass::of(ip), walked(ip), "{ip}");
             }
         }
     }

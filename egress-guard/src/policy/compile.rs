@@ -3,35 +3,41 @@
 mod addresses;
 mod whole;
 
+use std::borrow::Cow;
 use std::sync::Arc;
 
 use hashbrown::{HashMap, HashSet};
 use ipnet::IpNet;
 
-use super::draft::{PolicyDraft, RuleDraft, Text};
+use super::draft::{BorrowedPolicy, BorrowedRule, BorrowedText, RuleDraft, Text};
 use super::error::PolicyFault;
+use super::hosts::HostMap;
 use super::layer::{Index, Internal, Layer, Numbers};
-use super::path::{PathSet, PathSetBuilder};
+use super::network::NetworkMap;
+use super::path::PathSet;
 use super::pattern::{BadPattern, HostPattern};
-use super::rule::{Addresses, CompiledRule, Effect, RuleId};
+use super::rule::{Addresses, CompiledRule, Conditions, Effect, Rest, RuleId};
 use super::value::{identifier_for, is_identifier, parse_method, parse_network, parse_ports, parse_scheme};
 use super::{Boundary, Mode};
 
 /// Checks a draft and builds the policy's layer; faults already found by its reader are reported with the new ones.
-pub(super) fn compile(draft: PolicyDraft, faults: Vec<PolicyFault>) -> Result<Layer, Vec<PolicyFault>> {
+pub(super) fn compile(draft: BorrowedPolicy<'_>, faults: Vec<PolicyFault>) -> Result<Layer, Vec<PolicyFault>> {
     let mut compiler = Compiler { faults, ..Compiler::default() };
     let report_only_until = compiler.report_only_until(&draft);
     let proxy = draft.proxy.as_ref().and_then(|url| compiler.proxy(url));
     let name = compiler.name(&draft);
     compiler.internal(&draft);
     let owner = compiler.prose("owner", draft.owner);
+    let rules = draft.deny.len() + draft.allow.len();
+    compiler.rules.reserve_exact(rules);
+    compiler.ids.reserve(rules);
     // Deny rules first, so that of all rules that match a request the first one decides.
     let drafts = draft.deny.into_iter().map(|draft| (Effect::Deny, draft));
     for (effect, draft) in drafts.chain(draft.allow.into_iter().map(|draft| (Effect::Allow, draft))) {
         compiler.rule(effect, draft);
     }
     if compiler.faults.is_empty() {
-        let Compiler { rules, index, internal, .. } = compiler;
+        let Compiler { rules, index, internal, .. } = compiler.finished();
         Ok(Layer { name, owner, report_only_until, proxy, sha256: None, source: "code".into(), rules, index, internal })
     } else {
         Err(compiler.faults)
@@ -45,15 +51,23 @@ pub(crate) fn with_allow_rule(layer: &Layer, draft: RuleDraft) -> Result<Layer, 
     let mut compiler = Compiler {
         ids: layer.rules.iter().map(|rule| rule.id.clone()).collect(),
         rules: layer.rules.clone(),
+        hosts: layer.index.hosts.to_map(),
         index: layer.index.clone(),
+        networks: layer
+            .index
+            .networks
+            .iter()
+            .flat_map(|(network, rules)| rules.iter().map(move |rule| (network, *rule)))
+            .collect(),
         internal: layer.internal.clone(),
-        internal_networks: layer.internal.networks.keys().collect(),
+        internal_networks: layer.internal.networks.iter().map(|(network, ())| network).collect(),
         addresses: layer.rules.iter().map(addresses).collect(),
         ..Compiler::default()
     };
-    compiler.rule(Effect::Allow, draft);
+    compiler.rule(Effect::Allow, draft.map(Cow::Owned));
     if compiler.faults.is_empty() {
-        Ok(Layer { rules: compiler.rules, index: compiler.index, ..layer.clone() })
+        let Compiler { rules, index, .. } = compiler.finished();
+        Ok(Layer { rules, index, ..layer.clone() })
     } else {
         Err(compiler.faults)
     }
@@ -66,11 +80,16 @@ struct Compiler {
     rule: Option<RuleId>,
     ids: HashSet<RuleId>,
     rules: Vec<CompiledRule>,
+    /// Of the index, which is built of all at once.
+    hosts: HostMap<Numbers>,
+    networks: Vec<(IpNet, u32)>,
+    /// The rest of the index.
     index: Index,
     internal: Internal,
     internal_networks: Vec<IpNet>,
     /// Whether `[internal]` has faults, so that what it lacks is no fault of its own.
     internal_is_faulty: bool,
+    conditions: HashSet<Arc<Conditions>>,
     /// Rules with the same `addresses` and `boundary` share one, so that a decision can compare them by pointer.
     addresses: HashMap<(Vec<String>, Option<Boundary>), Arc<Addresses>>,
     /// Those of the rules that state neither.
@@ -78,6 +97,12 @@ struct Compiler {
 }
 
 impl Compiler {
+    fn finished(mut self) -> Self {
+        self.index.hosts = std::mem::take(&mut self.hosts).into();
+        self.index.networks = NetworkMap::new(std::mem::take(&mut self.networks), push_once);
+        self
+    }
+
     fn fault(&mut self, offset: Option<usize>, problem: impl Into<String>, cure: impl Into<String>) {
         let mut problem = problem.into();
         // A policy built in code has no lines; the rule's id is its place.
@@ -89,51 +114,74 @@ impl Compiler {
         self.faults.push(PolicyFault::new(offset, problem, cure));
     }
 
-    fn rule(&mut self, effect: Effect, draft: RuleDraft) {
+    fn rule(&mut self, effect: Effect, draft: BorrowedRule<'_>) {
         self.rule = None;
         let id = self.id(effect, &draft);
         self.rule = Some(id.clone());
         self.has_subject(effect, &id, &draft);
 
         let hosts = draft.hosts.as_deref().unwrap_or_default();
-        let (any, hosts): (Vec<Text>, Vec<Text>) =
-            hosts.iter().cloned().partition(|host| effect == Effect::Deny && host.text == "*");
-        let any_host = draft.any_host || !any.is_empty();
-        let patterns = self.patterns(effect, &hosts);
-        let networks = self.parse_each(draft.networks.as_deref().unwrap_or_default(), parse_network);
-        let at = (&id, &draft);
-        let paths = self.paths(&id, &draft);
-        let compiled = CompiledRule {
-            effect,
-            schemes: self.list(at, "schemes", draft.schemes.as_deref(), parse_scheme),
-            ports: self.list(at, "ports", draft.ports.as_deref(), parse_ports),
-            methods: self.list(at, "methods", draft.methods.as_deref(), parse_method),
-            paths,
-            addresses: self.addresses(effect, &id, &draft),
-            mode: self.rule_mode(effect, &id, draft.mode.as_ref()),
-            expires: draft.expires.as_ref().and_then(|day| self.day("expires", day)),
-            reason: self.prose("reason", draft.reason),
-            owner: self.prose("owner", draft.owner),
-            id,
-        };
         #[allow(clippy::cast_possible_truncation, reason = "four thousand million rules are no policy")]
         let number = self.rules.len() as u32;
-        self.rules.push(compiled);
-        for pattern in &patterns {
-            self.index.hosts.update(pattern, |rules| push_once(rules, number));
+        let is_any = |host: &BorrowedText<'_>| effect == Effect::Deny && host.text == "*";
+        for Text { text, offset } in hosts.iter().filter(|host| !is_any(host)) {
+            match HostPattern::parse(text, effect).map_err(BadPattern::into_parts) {
+                Ok(pattern) => self.hosts.update(&pattern, |rules| push_once(rules, number)),
+                Err((problem, cure)) => self.fault(*offset, problem, cure),
+            }
         }
-        for network in networks {
-            push_once(self.index.networks.entry(network), number);
+        for network in self.parse_each::<Vec<_>, _>(draft.networks.as_deref().unwrap_or_default(), parse_network) {
+            self.networks.push((network, number));
         }
-        if any_host {
+        if draft.any_host || hosts.iter().any(is_any) {
             match effect {
                 Effect::Allow => self.index.allow_any_host.push(number),
                 Effect::Deny => self.index.deny_any_host.push(number),
             }
         }
+        let at = (&id, &draft);
+        let paths = self.paths(&id, &draft);
+        let compiled = CompiledRule {
+            effect,
+            conditions: self.conditions(at),
+            addresses: self.addresses(effect, &id, &draft),
+            mode: self.rule_mode(effect, &id, draft.mode.as_ref()),
+            rest: self.rest(paths, draft.expires, draft.reason, draft.owner),
+            id,
+        };
+        self.rules.push(compiled);
     }
 
-    fn id(&mut self, effect: Effect, draft: &RuleDraft) -> RuleId {
+    fn conditions(&mut self, at: (&RuleId, &BorrowedRule<'_>)) -> Arc<Conditions> {
+        let (_, draft) = at;
+        let conditions = Conditions {
+            schemes: self.list(at, "schemes", draft.schemes.as_deref(), parse_scheme),
+            ports: self.list(at, "ports", draft.ports.as_deref(), parse_ports),
+            methods: self.list(at, "methods", draft.methods.as_deref(), parse_method),
+        };
+        if let Some(known) = self.conditions.get(&conditions) {
+            return Arc::clone(known);
+        }
+        let new = Arc::new(conditions);
+        self.conditions.insert(Arc::clone(&new));
+        new
+    }
+
+    fn rest(
+        &mut self,
+        paths: Option<PathSet>,
+        expires: Option<BorrowedText<'_>>,
+        reason: Option<BorrowedText<'_>>,
+        owner: Option<BorrowedText<'_>>,
+    ) -> Option<Box<Rest>> {
+        if paths.is_none() && expires.is_none() && reason.is_none() && owner.is_none() {
+            return None;
+        }
+        let expires = expires.and_then(|day| self.day("expires", &day));
+        Some(Box::new(Rest { paths, expires, reason: self.prose("reason", reason), owner: self.prose("owner", owner) }))
+    }
+
+    fn id(&mut self, effect: Effect, draft: &BorrowedRule<'_>) -> RuleId {
         let Some(Text { text, offset }) = &draft.id else {
             if draft.unread {
                 return RuleId::new("without id");
@@ -160,7 +208,7 @@ impl Compiler {
     }
 
     /// A rule must say what it is about, once, and in a way that can match.
-    fn has_subject(&mut self, effect: Effect, id: &RuleId, draft: &RuleDraft) {
+    fn has_subject(&mut self, effect: Effect, id: &RuleId, draft: &BorrowedRule<'_>) {
         let RuleDraft { hosts, networks, any_host, offset, unread, .. } = draft;
         let any_host_place = draft.place("dangerously_any_host");
         if hosts.is_none() && networks.is_none() && !any_host && !unread {
@@ -188,7 +236,7 @@ impl Compiler {
         }
     }
 
-    fn empty(&mut self, id: &RuleId, draft: &RuleDraft, key: &str) {
+    fn empty(&mut self, id: &RuleId, draft: &BorrowedRule<'_>, key: &str) {
         self.fault(
             draft.place(key),
             format!("`{key}` of rule `{id}` is empty, so it can never match"),
@@ -196,17 +244,13 @@ impl Compiler {
         );
     }
 
-    fn patterns(&mut self, effect: Effect, hosts: &[Text]) -> Vec<HostPattern> {
-        self.parse_each(hosts, |host| HostPattern::parse(host, effect).map_err(BadPattern::into_parts))
-    }
-
-    fn list<T>(
+    fn list<C: Default + Extend<T>, T>(
         &mut self,
-        (id, draft): (&RuleId, &RuleDraft),
+        (id, draft): (&RuleId, &BorrowedRule<'_>),
         key: &str,
-        texts: Option<&[Text]>,
+        texts: Option<&[BorrowedText<'_>]>,
         parse: fn(&str) -> Result<T, (String, String)>,
-    ) -> Option<Vec<T>> {
+    ) -> Option<C> {
         let texts = texts?;
         if texts.is_empty() && !draft.unread {
             self.empty(id, draft, key);
@@ -215,39 +259,36 @@ impl Compiler {
     }
 
     /// The texts that can be read; a fault for each of the others.
-    fn parse_each<T>(&mut self, texts: &[Text], parse: impl Fn(&str) -> Result<T, (String, String)>) -> Vec<T> {
-        let mut parsed = Vec::with_capacity(texts.len());
+    fn parse_each<C: Default + Extend<T>, T>(
+        &mut self,
+        texts: &[BorrowedText<'_>],
+        parse: impl Fn(&str) -> Result<T, (String, String)>,
+    ) -> C {
+        let mut parsed = C::default();
         for Text { text, offset } in texts {
             match parse(text) {
-                Ok(value) => parsed.push(value),
+                Ok(value) => parsed.extend([value]),
                 Err((problem, cure)) => self.fault(*offset, problem, cure),
             }
         }
         parsed
     }
 
-    fn paths(&mut self, id: &RuleId, draft: &RuleDraft) -> Option<PathSet> {
+    fn paths(&mut self, id: &RuleId, draft: &BorrowedRule<'_>) -> Option<PathSet> {
         let paths = draft.paths.as_deref()?;
         if paths.is_empty() && !draft.unread {
             self.empty(id, draft, "paths");
         }
-        let mut builder = PathSetBuilder::new();
+        let mut set = PathSet::default();
         for path in paths {
-            if let Err((problem, cure)) = builder.add(&path.text) {
+            if let Err((problem, cure)) = set.add(&path.text) {
                 self.fault(path.offset, problem, cure);
             }
         }
-        match builder.build() {
-            Ok(set) => Some(set),
-            Err(error) => {
-                let problem = format!("the paths of rule `{id}` are too large: {error}");
-                self.fault(draft.place("paths"), problem, "make several rules of it, each with some of the paths");
-                None
-            }
-        }
+        Some(set)
     }
 
-    fn rule_mode(&mut self, effect: Effect, id: &RuleId, text: Option<&Text>) -> Mode {
+    fn rule_mode(&mut self, effect: Effect, id: &RuleId, text: Option<&BorrowedText<'_>>) -> Mode {
         let Some(text) = text else { return Mode::Enforce };
         if effect == Effect::Allow {
             self.fault(
@@ -260,7 +301,7 @@ impl Compiler {
         self.mode(text).unwrap_or(Mode::Enforce)
     }
 
-    fn prose(&mut self, key: &str, text: Option<Text>) -> Option<Box<str>> {
+    fn prose(&mut self, key: &str, text: Option<BorrowedText<'_>>) -> Option<Box<str>> {
         let Text { text, offset } = text?;
         if text.chars().count() > 200 || text.chars().any(char::is_control) {
             self.fault(
@@ -269,7 +310,7 @@ impl Compiler {
                 "write one line of at most 200 characters",
             );
         }
-        Some(text.into())
+        Some(text.into_owned().into())
     }
 }
 

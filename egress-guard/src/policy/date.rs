@@ -5,33 +5,38 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use jiff::civil::Date;
 
-/// A day in UTC.
+/// A day in UTC, as a number of days since 1970-01-01.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Day {
-    date: Date,
-    begins: SystemTime,
-}
+pub(crate) struct Day(u32);
+
+const FIRST: Date = jiff::civil::date(1970, 1, 1);
 
 impl Day {
     /// Reads `2027-03-31`; nothing where it is no such day.
     pub(super) fn parse(text: &str) -> Option<Self> {
-        // jiff reads further forms, some with a time that would be dropped.
-        let is_plain = text.len() == 10 && text.bytes().all(|byte| byte.is_ascii_digit() || byte == b'-');
-        let date: Date = text.parse().ok().filter(|_| is_plain)?;
-        // Not by way of a timestamp: jiff's end before 9999-12-31, which people write for "never".
-        let since_1970 = date.duration_since(jiff::civil::date(1970, 1, 1));
-        Some(Self { date, begins: UNIX_EPOCH + Duration::try_from(since_1970).ok()? })
+        // Not by jiff's parser, which reads further forms, some with a time that would be dropped.
+        let (year, rest) = text.split_once('-')?;
+        let (month, day) = rest.split_once('-')?;
+        let is_plain =
+            |text: &str, digits: usize| text.len() == digits && text.bytes().all(|byte| byte.is_ascii_digit());
+        if !(is_plain(year, 4) && is_plain(month, 2) && is_plain(day, 2)) {
+            return None;
+        }
+        let date = Date::new(year.parse().ok()?, month.parse().ok()?, day.parse().ok()?).ok()?;
+        let days = date.duration_since(FIRST).as_hours() / 24;
+        days.try_into().ok().map(Self)
     }
 
     /// Whether `now` is on this day or after it.
     pub(crate) fn has_begun(self, now: SystemTime) -> bool {
-        now >= self.begins
+        now >= UNIX_EPOCH + Duration::from_secs(u64::from(self.0) * 86_400)
     }
 }
 
 impl fmt::Display for Day {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        fmt::Display::fmt(&self.date, f)
+        let date = FIRST.saturating_add(jiff::Span::new().days(self.0));
+        fmt::Display::fmt(&date, f)
     }
 }
 

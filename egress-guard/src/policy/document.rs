@@ -1,12 +1,15 @@
 //! The policy file, in TOML or JSON: one shape, read by hand so that every fault is found and has its place.
 
 mod node;
+mod stream;
 mod syntax;
+
+use std::borrow::Cow;
 
 use node::{Entry, Node, Parsed, Value};
 
 use super::compile::compile;
-use super::draft::{PolicyDraft, RuleDraft, Text};
+use super::draft::{BorrowedPolicy, BorrowedRule, BorrowedText, Text};
 use super::error::{PolicyError, PolicyFault};
 use super::layer::Layer;
 
@@ -15,14 +18,20 @@ pub(super) fn from_toml(text: &str) -> Result<Layer, PolicyError> {
 }
 
 pub(super) fn from_json(text: &str) -> Result<Layer, PolicyError> {
+    // Nearly every policy that is loaded has no fault, and needs no places.
+    if let Some(draft) = stream::from_json(text)
+        && let Ok(layer) = compile(draft, Vec::new())
+    {
+        return Ok(layer);
+    }
     layer(text, node::from_json).map_err(|faults| PolicyError::in_text(text, in_json(faults)))
 }
 
-pub(super) fn draft_from_toml(text: &str) -> Result<PolicyDraft, PolicyError> {
+pub(super) fn draft_from_toml(text: &str) -> Result<BorrowedPolicy<'_>, PolicyError> {
     draft(text, node::from_toml).map_err(|faults| PolicyError::in_text(text, faults))
 }
 
-pub(super) fn draft_from_json(text: &str) -> Result<PolicyDraft, PolicyError> {
+pub(super) fn draft_from_json(text: &str) -> Result<BorrowedPolicy<'_>, PolicyError> {
     draft(text, node::from_json).map_err(|faults| PolicyError::in_text(text, in_json(faults)))
 }
 
@@ -31,13 +40,13 @@ fn in_json(faults: Vec<PolicyFault>) -> Vec<PolicyFault> {
     faults.into_iter().map(|fault| fault.with_cure(syntax::in_json)).collect()
 }
 
-type Parse = fn(&str) -> Parsed<'_>;
+type Parse<'t> = fn(&'t str) -> Parsed<'t>;
 
-fn layer(text: &str, parse: Parse) -> Result<Layer, Vec<PolicyFault>> {
+fn layer<'t>(text: &'t str, parse: Parse<'t>) -> Result<Layer, Vec<PolicyFault>> {
     read(text, parse).and_then(|(draft, faults)| compile(draft, faults))
 }
 
-fn draft(text: &str, parse: Parse) -> Result<PolicyDraft, Vec<PolicyFault>> {
+fn draft<'t>(text: &'t str, parse: Parse<'t>) -> Result<BorrowedPolicy<'t>, Vec<PolicyFault>> {
     match read(text, parse)? {
         (draft, faults) if faults.is_empty() => Ok(draft),
         (_, faults) => Err(faults),
@@ -45,7 +54,7 @@ fn draft(text: &str, parse: Parse) -> Result<PolicyDraft, Vec<PolicyFault>> {
 }
 
 /// The draft, and what of the text could not be read into it.
-fn read(text: &str, parse: Parse) -> Result<(PolicyDraft, Vec<PolicyFault>), Vec<PolicyFault>> {
+fn read<'t>(text: &'t str, parse: Parse<'t>) -> Result<(BorrowedPolicy<'t>, Vec<PolicyFault>), Vec<PolicyFault>> {
     if text.trim().is_empty() {
         return Err(vec![PolicyFault::new(
             None,
@@ -88,55 +97,62 @@ impl Reader {
         self.faults.push(PolicyFault::new(Some(offset), problem, cure));
     }
 
-    fn policy(&mut self, root: &Node<'_>) -> PolicyDraft {
-        let mut draft = PolicyDraft { offset: Some(root.offset), ..PolicyDraft::default() };
-        let mut version = None;
-        let Some(entries) = self.table(root, "the policy", "write keys and values, as in name = \"orders\"") else {
+    fn policy<'t>(&mut self, root: &Node<'t>) -> BorrowedPolicy<'t> {
+        let mut draft = BorrowedPolicy { offset: Some(root.offset), ..BorrowedPolicy::default() };
+        let Some(entries) =
+            self.table(root, || "the policy".to_owned(), "write keys and values, as in name = \"orders\"")
+        else {
             draft.unread = true;
             return draft;
         };
         for Entry { key, key_offset, value } in entries {
             match &**key {
-                "version" => version = Some(value),
-                "name" => {
-                    draft.name = self.string("name", value);
-                    draft.unread |= draft.name.is_none();
-                }
-                "owner" => draft.owner = self.string("owner", value),
-                "mode" => {
-                    draft.mode = self.string("mode", value);
-                    draft.unread |= draft.mode.is_none();
-                }
-                "report_only_until" => {
-                    draft.report_only_until = self.date("report_only_until", value);
-                    draft.unread |= draft.report_only_until.is_none();
-                }
-                "proxy" => {
-                    draft.proxy = self.string("proxy", value);
-                    draft.unread |= draft.proxy.is_none();
-                }
-                "internal" => self.internal(value, &mut draft),
                 "allow" => draft.allow = self.rules("[[allow]]", value),
                 "deny" => draft.deny = self.rules("[[deny]]", value),
-                // For editors.
-                "$schema" => _ = self.string("$schema", value),
-                unknown => self.unknown_key(unknown, *key_offset, "a policy", POLICY_KEYS),
+                _ => self.policy_key(&mut draft, key, *key_offset, value),
             }
         }
-        match version {
-            Some(Node { value: Value::Integer(version), .. }) if version == "1" => {}
-            Some(node) => {
-                self.fault(node.offset, "this version of the policy language is unknown", "write version = 1");
-            }
-            None => self.fault(0, "the policy has no `version`", "write version = 1 as its first line"),
+        if !entries.iter().any(|entry| entry.key == "version") {
+            self.fault(0, "the policy has no `version`", "write version = 1 as its first line");
         }
         draft
     }
 
-    fn internal(&mut self, node: &Node<'_>, draft: &mut PolicyDraft) {
+    /// Reads one key of the policy, but for its rules.
+    fn policy_key<'t>(&mut self, draft: &mut BorrowedPolicy<'t>, key: &str, key_offset: usize, value: &Node<'t>) {
+        match key {
+            "version" => match value {
+                Node { value: Value::Integer(1), .. } => {}
+                node => self.fault(node.offset, "this version of the policy language is unknown", "write version = 1"),
+            },
+            "name" => {
+                draft.name = self.string("name", value);
+                draft.unread |= draft.name.is_none();
+            }
+            "owner" => draft.owner = self.string("owner", value),
+            "mode" => {
+                draft.mode = self.string("mode", value);
+                draft.unread |= draft.mode.is_none();
+            }
+            "report_only_until" => {
+                draft.report_only_until = self.date("report_only_until", value);
+                draft.unread |= draft.report_only_until.is_none();
+            }
+            "proxy" => {
+                draft.proxy = self.string("proxy", value);
+                draft.unread |= draft.proxy.is_none();
+            }
+            "internal" => self.internal(value, draft),
+            // For editors.
+            "$schema" => _ = self.string("$schema", value),
+            unknown => self.unknown_key(unknown, key_offset, "a policy", POLICY_KEYS),
+        }
+    }
+
+    fn internal<'t>(&mut self, node: &Node<'t>, draft: &mut BorrowedPolicy<'t>) {
         let faults = self.faults.len();
         let cure = "write one table with hosts = [\".corp.example.com\"] or networks = [\"10.0.0.0/8\"]";
-        for Entry { key, key_offset, value } in self.table(node, "[internal]", cure).unwrap_or_default() {
+        for Entry { key, key_offset, value } in self.table(node, || "[internal]".to_owned(), cure).unwrap_or_default() {
             match &**key {
                 "hosts" => draft.internal_hosts = self.strings("hosts", value).unwrap_or_default(),
                 "networks" => draft.internal_networks = self.strings("networks", value).unwrap_or_default(),
@@ -146,7 +162,7 @@ impl Reader {
         draft.internal_unread = self.faults.len() > faults;
     }
 
-    fn rules(&mut self, table: &str, node: &Node<'_>) -> Vec<RuleDraft> {
+    fn rules<'t>(&mut self, table: &str, node: &Node<'t>) -> Vec<BorrowedRule<'t>> {
         match &node.value {
             Value::Array(items) => items.iter().map(|item| self.rule(table, item)).collect(),
             other => {
@@ -157,48 +173,67 @@ impl Reader {
         }
     }
 
-    fn rule(&mut self, table: &str, node: &Node<'_>) -> RuleDraft {
-        let mut rule = RuleDraft { offset: Some(node.offset), ..RuleDraft::default() };
+    fn rule<'t>(&mut self, table: &str, node: &Node<'t>) -> BorrowedRule<'t> {
+        let mut rule = BorrowedRule { offset: Some(node.offset), ..BorrowedRule::default() };
         let faults = self.faults.len();
         let cure = "write a rule, as in { id = \"payments-api\", hosts = [\"api.example.com\"] }";
-        let what = format!("a rule in {table}");
-        for Entry { key, key_offset, value } in self.table(node, &what, cure).unwrap_or_default() {
-            rule.places.extend(RULE_KEYS.iter().find(|known| *known == key).map(|known| (*known, value.offset)));
-            match &**key {
-                "id" => rule.id = self.string("id", value),
-                "hosts" => rule.hosts = self.strings("hosts", value),
-                "networks" => rule.networks = self.strings("networks", value),
-                "ports" => rule.ports = self.ports(value),
-                "schemes" => rule.schemes = self.strings("schemes", value),
-                "methods" => rule.methods = self.strings("methods", value),
-                "paths" => rule.paths = self.strings("paths", value),
-                "addresses" => rule.addresses = self.strings("addresses", value),
-                "boundary" => rule.boundary = self.string("boundary", value),
-                "mode" => rule.mode = self.string("mode", value),
-                "expires" => rule.expires = self.date("expires", value),
-                "reason" => rule.reason = self.string("reason", value),
-                "owner" => rule.owner = self.string("owner", value),
-                "dangerously_any_host" => rule.any_host = self.boolean("dangerously_any_host", value),
-                unknown => self.unknown_key(unknown, *key_offset, table, RULE_KEYS),
-            }
+        let entries = self.table(node, || format!("a rule in {table}"), cure).unwrap_or_default();
+        let place =
+            |entry: &Entry<'t>| Some((*RULE_KEYS.iter().find(|known| **known == entry.key)?, entry.value.offset));
+        rule.places = entries.iter().filter_map(place).collect();
+        for Entry { key, key_offset, value } in entries {
+            self.rule_key(&mut rule, table, key, *key_offset, value);
         }
         rule.unread = self.faults.len() > faults;
         rule
     }
 
-    fn table<'n>(&mut self, node: &'n Node<'n>, what: &str, cure: &str) -> Option<&'n [Entry<'n>]> {
+    /// Reads one key of a rule.
+    fn rule_key<'t>(
+        &mut self,
+        rule: &mut BorrowedRule<'t>,
+        table: &str,
+        key: &str,
+        key_offset: usize,
+        value: &Node<'t>,
+    ) {
+        match key {
+            "id" => rule.id = self.string("id", value),
+            "hosts" => rule.hosts = self.strings("hosts", value),
+            "networks" => rule.networks = self.strings("networks", value),
+            "ports" => rule.ports = self.ports(value),
+            "schemes" => rule.schemes = self.strings("schemes", value),
+            "methods" => rule.methods = self.strings("methods", value),
+            "paths" => rule.paths = self.strings("paths", value),
+            "addresses" => rule.addresses = self.strings("addresses", value),
+            "boundary" => rule.boundary = self.string("boundary", value),
+            "mode" => rule.mode = self.string("mode", value),
+            "expires" => rule.expires = self.date("expires", value),
+            "reason" => rule.reason = self.string("reason", value),
+            "owner" => rule.owner = self.string("owner", value),
+            "dangerously_any_host" => rule.any_host = self.boolean("dangerously_any_host", value),
+            unknown => self.unknown_key(unknown, key_offset, table, RULE_KEYS),
+        }
+    }
+
+    fn table<'n, 't>(
+        &mut self,
+        node: &'n Node<'t>,
+        what: impl FnOnce() -> String,
+        cure: &str,
+    ) -> Option<&'n [Entry<'t>]> {
         match &node.value {
             Value::Table(entries) => Some(entries),
             other => {
-                self.fault(node.offset, format!("{what} is {}, not a table", other.kind()), cure);
+                self.fault(node.offset, format!("{} is {}, not a table", what(), other.kind()), cure);
                 None
             }
         }
     }
 
-    fn string(&mut self, key: &str, node: &Node<'_>) -> Option<Text> {
+    fn string<'t>(&mut self, key: &str, node: &Node<'t>) -> Option<BorrowedText<'t>> {
         match &node.value {
-            Value::String(text) => Some(Text { text: text.clone().into_owned(), offset: Some(node.offset) }),
+            Value::String(text) => Some(Text { text: text.clone(), offset: Some(node.offset) }),
             other => {
                 let problem = format!("`{key}` is {}, not a string", other.kind());
                 self.fault(node.offset, problem, format!("write {key} = \"...\""));
@@ -208,11 +243,9 @@ impl Reader {
     }
 
     /// JSON has no dates, so that a string will do.
-    fn date(&mut self, key: &str, node: &Node<'_>) -> Option<Text> {
+    fn date<'t>(&mut self, key: &str, node: &Node<'t>) -> Option<BorrowedText<'t>> {
         match &node.value {
-            Value::Date(text) | Value::String(text) => {
-                Some(Text { text: text.clone().into_owned(), offset: Some(node.offset) })
-            }
+            Value::Date(text) | Value::String(text) => Some(Text { text: text.clone(), offset: Some(node.offset) }),
             other => {
                 let problem = format!("`{key}` is {}, not a date", other.kind());
                 self.fault(node.offset, problem, format!("write the day alone, as in {key} = 2027-03-31"));
@@ -221,41 +254,43 @@ impl Reader {
         }
     }
 
-    fn strings(&mut self, key: &str, node: &Node<'_>) -> Option<Vec<Text>> {
-        let write = match &node.value {
+    fn strings<'t>(&mut self, key: &str, node: &Node<'t>) -> Option<Vec<BorrowedText<'t>>> {
+        let write = || match &node.value {
             Value::String(text) => format!("write {key} = [{text:?}]"),
             _ => format!("write {key} = [\"...\"]"),
         };
-        self.texts(key, node, &write, |value| match value {
-            Value::String(text) => Some(text),
+        self.texts(key, node, write, |value| match value {
+            Value::String(text) => Some(text.clone()),
             _ => None,
         })
     }
 
     /// Ports may be numbers, or ranges in a string.
-    fn ports(&mut self, node: &Node<'_>) -> Option<Vec<Text>> {
-        self.texts("ports", node, "write ports = [443, \"8000-8099\"]", |value| match value {
-            Value::String(text) | Value::Integer(text) => Some(text),
+    fn ports<'t>(&mut self, node: &Node<'t>) -> Option<Vec<BorrowedText<'t>>> {
+        let write = || "write ports = [443, \"8000-8099\"]".to_owned();
+        self.texts("ports", node, write, |value| match value {
+            Value::String(text) => Some(text.clone()),
+            Value::Integer(number) => Some(number.to_string().into()),
             _ => None,
         })
     }
 
-    fn texts(
+    fn texts<'t>(
         &mut self,
         key: &str,
-        node: &Node<'_>,
-        cure: &str,
-        read: for<'v> fn(&'v Value<'_>) -> Option<&'v str>,
-    ) -> Option<Vec<Text>> {
+        node: &Node<'t>,
+        cure: impl Fn() -> String,
+        read: fn(&Value<'t>) -> Option<Cow<'t, str>>,
+    ) -> Option<Vec<BorrowedText<'t>>> {
         let Value::Array(items) = &node.value else {
-            self.fault(node.offset, format!("`{key}` is {}, not a list", node.value.kind()), cure);
+            self.fault(node.offset, format!("`{key}` is {}, not a list", node.value.kind()), cure());
             return None;
         };
         let mut texts = Vec::with_capacity(items.len());
         for item in items {
             match read(&item.value) {
-                Some(text) => texts.push(Text { text: text.to_owned(), offset: Some(item.offset) }),
-                None => self.fault(item.offset, format!("`{key}` lists {}", item.value.kind()), cure),
+                Some(text) => texts.push(Text { text, offset: Some(item.offset) }),
+                None => self.fault(item.offset, format!("`{key}` lists {}", item.value.kind()), cure()),
             }
         }
         Some(texts)

@@ -13,6 +13,7 @@
 pub use super::hosts::HostMap;
 pub use super::pattern::HostPattern;
 
+use std::borrow::Cow;
 use std::fmt;
 use std::str::FromStr;
 
@@ -24,15 +25,15 @@ use super::{address, document, value};
 /// A text and where it stands, as a byte offset; texts given in code have none.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
-pub struct Text {
+pub struct Text<S = String> {
     /// The text, without quotes.
-    pub text: String,
+    pub text: S,
     /// The byte at which it begins, quotes included.
     pub offset: Option<usize>,
 }
 
-impl From<String> for Text {
-    fn from(text: String) -> Self {
+impl<S> From<S> for Text<S> {
+    fn from(text: S) -> Self {
         Self { text, offset: None }
     }
 }
@@ -41,30 +42,30 @@ impl From<String> for Text {
 #[derive(Clone, Debug, Default)]
 #[non_exhaustive]
 #[allow(missing_docs, reason = "the fields are the keys of the policy language")]
-pub struct RuleDraft {
+pub struct RuleDraft<S = String> {
     pub offset: Option<usize>,
     /// Whether a value could not be read, so that its absence is no fault of its own.
     pub(super) unread: bool,
     /// Where the value of each key stands.
     pub(super) places: Vec<(&'static str, usize)>,
-    pub id: Option<Text>,
-    pub hosts: Option<Vec<Text>>,
+    pub id: Option<Text<S>>,
+    pub hosts: Option<Vec<Text<S>>>,
     /// `dangerously_any_host`.
     pub any_host: bool,
-    pub networks: Option<Vec<Text>>,
-    pub ports: Option<Vec<Text>>,
-    pub schemes: Option<Vec<Text>>,
-    pub methods: Option<Vec<Text>>,
-    pub paths: Option<Vec<Text>>,
-    pub addresses: Option<Vec<Text>>,
-    pub boundary: Option<Text>,
-    pub mode: Option<Text>,
-    pub expires: Option<Text>,
-    pub reason: Option<Text>,
-    pub owner: Option<Text>,
+    pub networks: Option<Vec<Text<S>>>,
+    pub ports: Option<Vec<Text<S>>>,
+    pub schemes: Option<Vec<Text<S>>>,
+    pub methods: Option<Vec<Text<S>>>,
+    pub paths: Option<Vec<Text<S>>>,
+    pub addresses: Option<Vec<Text<S>>>,
+    pub boundary: Option<Text<S>>,
+    pub mode: Option<Text<S>>,
+    pub expires: Option<Text<S>>,
+    pub reason: Option<Text<S>>,
+    pub owner: Option<Text<S>>,
 }
 
-impl RuleDraft {
+impl<S> RuleDraft<S> {
     /// Where the value of a key stands, or else the rule.
     pub(super) fn place(&self, key: &str) -> Option<usize> {
         let place = self.places.iter().find(|(known, _)| *known == key);
@@ -76,21 +77,84 @@ impl RuleDraft {
 #[derive(Clone, Debug, Default)]
 #[non_exhaustive]
 #[allow(missing_docs, reason = "the fields are the keys of the policy language")]
-pub struct PolicyDraft {
+pub struct PolicyDraft<S = String> {
     pub offset: Option<usize>,
     /// As in [`RuleDraft`].
     pub(super) unread: bool,
-    pub name: Option<Text>,
-    pub owner: Option<Text>,
-    pub mode: Option<Text>,
-    pub report_only_until: Option<Text>,
-    pub proxy: Option<Text>,
+    pub name: Option<Text<S>>,
+    pub owner: Option<Text<S>>,
+    pub mode: Option<Text<S>>,
+    pub report_only_until: Option<Text<S>>,
+    pub proxy: Option<Text<S>>,
     /// Whether a list of `[internal]` could not be read.
     pub(super) internal_unread: bool,
-    pub internal_hosts: Vec<Text>,
-    pub internal_networks: Vec<Text>,
-    pub allow: Vec<RuleDraft>,
-    pub deny: Vec<RuleDraft>,
+    pub internal_hosts: Vec<Text<S>>,
+    pub internal_networks: Vec<Text<S>>,
+    pub allow: Vec<RuleDraft<S>>,
+    pub deny: Vec<RuleDraft<S>>,
+}
+
+/// Texts that are borrowed from the policy's text, as far as they stand there as they are.
+pub(super) type BorrowedText<'t> = Text<Cow<'t, str>>;
+pub(super) type BorrowedRule<'t> = RuleDraft<Cow<'t, str>>;
+pub(super) type BorrowedPolicy<'t> = PolicyDraft<Cow<'t, str>>;
+
+impl<S> Text<S> {
+    /// The same with its text in another type.
+    fn map<T>(self, map: fn(S) -> T) -> Text<T> {
+        Text { text: map(self.text), offset: self.offset }
+    }
+}
+
+impl<S> RuleDraft<S> {
+    pub(super) fn map<T>(self, map: fn(S) -> T) -> RuleDraft<T> {
+        let text = |text: Option<Text<S>>| text.map(|text| text.map(map));
+        let texts = |texts: Option<Vec<Text<S>>>| texts.map(|texts| map_texts(texts, map));
+        RuleDraft {
+            offset: self.offset,
+            unread: self.unread,
+            places: self.places,
+            id: text(self.id),
+            hosts: texts(self.hosts),
+            any_host: self.any_host,
+            networks: texts(self.networks),
+            ports: texts(self.ports),
+            schemes: texts(self.schemes),
+            methods: texts(self.methods),
+            paths: texts(self.paths),
+            addresses: texts(self.addresses),
+            boundary: text(self.boundary),
+            mode: text(self.mode),
+            expires: text(self.expires),
+            reason: text(self.reason),
+            owner: text(self.owner),
+        }
+    }
+}
+
+impl<S> PolicyDraft<S> {
+    pub(super) fn map<T>(self, map: fn(S) -> T) -> PolicyDraft<T> {
+        let text = |text: Option<Text<S>>| text.map(|text| text.map(map));
+        let rules = |rules: Vec<RuleDraft<S>>| rules.into_iter().map(|rule| rule.map(map)).collect();
+        PolicyDraft {
+            offset: self.offset,
+            unread: self.unread,
+            name: text(self.name),
+            owner: text(self.owner),
+            mode: text(self.mode),
+            report_only_until: text(self.report_only_until),
+            proxy: text(self.proxy),
+            internal_unread: self.internal_unread,
+            internal_hosts: map_texts(self.internal_hosts, map),
+            internal_networks: map_texts(self.internal_networks, map),
+            allow: rules(self.allow),
+            deny: rules(self.deny),
+        }
+    }
+}
+
+fn map_texts<S, T>(texts: Vec<Text<S>>, map: fn(S) -> T) -> Vec<Text<T>> {
+    texts.into_iter().map(|text| text.map(map)).collect()
 }
 
 impl PolicyDraft {
@@ -101,7 +165,7 @@ impl PolicyDraft {
     ///
     /// Every fault of the shape at once.
     pub fn from_toml(text: &str) -> Result<Self, PolicyError> {
-        document::draft_from_toml(text)
+        document::draft_from_toml(text).map(|draft| draft.map(Cow::into_owned))
     }
 
     /// The same from JSON.
@@ -110,7 +174,7 @@ impl PolicyDraft {
     ///
     /// As [`from_toml`](Self::from_toml).
     pub fn from_json(text: &str) -> Result<Self, PolicyError> {
-        document::draft_from_json(text)
+        document::draft_from_json(text).map(|draft| draft.map(Cow::into_owned))
     }
 }
 

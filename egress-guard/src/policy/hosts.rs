@@ -7,8 +7,7 @@
 //!   characters a wild label fixes in front of and behind its `*`. A name is folded to the shape (`ec2.eu-west-1.x.com`
 //!   becomes `ec2.*.x.com`) and looked up once for each shape. Ten thousand buckets are few shapes.
 //!
-//! The hash function is a fast one. Whoever writes the policy writes all keys, and a name that is looked up adds none, so
-//! nobody can fill a bucket.
+//! Decisions are made with the [index](super::index) that is made of such a map.
 
 use arrayvec::ArrayString;
 use hashbrown::HashMap;
@@ -31,16 +30,16 @@ use super::pattern::{HostPattern, Reach};
 /// ```
 #[derive(Clone, Debug)]
 pub struct HostMap<V> {
-    exact: HashMap<Box<str>, V>,
-    below: HashMap<Box<str>, V>,
+    pub(super) exact: HashMap<Box<str>, V>,
+    pub(super) below: HashMap<Box<str>, V>,
     /// Bit n is set if some key of `below` has n labels; a name of 253 characters has 127 at most.
-    below_depths: u128,
-    shapes: Vec<(Shape, HashMap<Box<str>, V>)>,
+    pub(super) below_depths: u128,
+    pub(super) shapes: Shapes<V>,
 }
 
 impl<V> Default for HostMap<V> {
     fn default() -> Self {
-        Self { exact: HashMap::new(), below: HashMap::new(), below_depths: 0, shapes: Vec::new() }
+        Self { exact: HashMap::new(), below: HashMap::new(), below_depths: 0, shapes: Shapes(Vec::new()) }
     }
 }
 
@@ -68,43 +67,25 @@ impl<V: Default> HostMap<V> {
             self.below_depths |= 1 << depth(labels);
             return &mut self.below;
         }
-        let shape = Shape::of(labels, below);
-        let known = self.shapes.iter().position(|(other, _)| *other == shape);
-        let at = known.unwrap_or_else(|| {
-            self.shapes.push((shape, HashMap::new()));
-            self.shapes.len() - 1
-        });
-        #[allow(clippy::indexing_slicing, reason = "the index was found or made in the statement before")]
-        &mut self.shapes[at].1
+        self.shapes.table(Shape::of(labels, below))
     }
 }
 
 impl<V> HostMap<V> {
-    pub(crate) fn is_empty(&self) -> bool {
-        self.exact.is_empty() && self.below.is_empty() && self.shapes.is_empty()
-    }
-
     /// Calls `visit` with the value of every pattern that matches a name in normal form.
-    pub fn visit(&self, name: &str, mut visit: impl FnMut(&V)) {
+    pub fn visit<'v>(&'v self, name: &str, mut visit: impl FnMut(&'v V)) {
         if let Some(value) = self.exact.get(name) {
             visit(value);
         }
         if self.below_depths != 0 {
             self.visit_below(name, &mut visit);
         }
-        let mut folded = ArrayString::new();
-        for (shape, table) in &self.shapes {
-            if shape.fold(name, &mut folded)
-                && let Some(value) = table.get(folded.as_str())
-            {
-                visit(value);
-            }
-        }
+        self.shapes.visit(name, visit);
     }
 
     /// Calls `visit` with the value of every pattern that [covers](HostPattern::covers) another one, and of some that do
     /// not. A value may be visited twice.
-    pub fn visit_around(&self, pattern: &HostPattern, visit: impl FnMut(&V)) {
+    pub fn visit_around<'v>(&'v self, pattern: &HostPattern, visit: impl FnMut(&'v V)) {
         // No name has a `*`: a pattern that matches it as if it were a character matches any label in its place.
         let lead = if pattern.reach == Reach::Below { "*." } else { "" };
         self.visit(&format!("{lead}{}", pattern.labels), visit);
@@ -113,7 +94,7 @@ impl<V> HostMap<V> {
 
 impl<V> HostMap<V> {
     /// Walks the suffixes of a name from the right, as far as the deepest pattern reaches.
-    fn visit_below(&self, name: &str, visit: &mut impl FnMut(&V)) {
+    fn visit_below<'v>(&'v self, name: &str, visit: &mut impl FnMut(&'v V)) {
         let mut labels = 0;
         for (at, byte) in name.bytes().enumerate().rev() {
             if byte != b'.' {
@@ -133,8 +114,41 @@ impl<V> HostMap<V> {
     }
 }
 
+/// How many labels a name has.
 fn depth(labels: &str) -> usize {
     1 + labels.bytes().filter(|byte| *byte == b'.').count()
+}
+
+/// The values of patterns with a `*` further in, by shape and by the name folded to it.
+#[derive(Clone, Debug)]
+pub(super) struct Shapes<V>(Vec<(Shape, HashMap<Box<str>, V>)>);
+
+impl<V> Shapes<V> {
+    pub(super) fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// The values of one shape.
+    fn table(&mut self, shape: Shape) -> &mut HashMap<Box<str>, V> {
+        let known = self.0.iter().position(|(other, _)| *other == shape);
+        let at = known.unwrap_or_else(|| {
+            self.0.push((shape, HashMap::new()));
+            self.0.len() - 1
+        });
+        #[allow(clippy::indexing_slicing, reason = "the index was found or made in the statement before")]
+        &mut self.0[at].1
+    }
+
+    pub(super) fn visit<'v>(&'v self, name: &str, mut visit: impl FnMut(&'v V)) {
+        let mut folded = Folded::new();
+        for (shape, table) in &self.0 {
+            if shape.fold(name, &mut folded)
+                && let Some(value) = table.get(folded.as_str())
+            {
+                visit(value);
+            }
+        }
+    }
 }
 
 /// A name as a shape folds it.
@@ -195,6 +209,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+    use crate::policy::index::HostIndex;
     use crate::policy::rule::Effect;
 
     /// What a pattern means, said as simply as possible: label by label.
@@ -237,17 +252,24 @@ mod tests {
             patterns in prop::collection::vec(pattern(), 0..20),
             names in prop::collection::vec(name(), 1..20),
         ) {
-            let mut index = HostMap::<Vec<usize>>::default();
+            let mut map = HostMap::<Vec<usize>>::default();
             for (number, pattern) in patterns.iter().enumerate() {
-                index.update(&HostPattern::parse(pattern, Effect::Allow).unwrap(), |numbers| numbers.push(number));
+                map.update(&HostPattern::parse(pattern, Effect::Allow).unwrap(), |numbers| numbers.push(number));
             }
-            for name in names {
-                let mut found: Vec<usize> = Vec::new();
-                index.visit(&name, |numbers| found.extend(numbers));
-                found.sort_unstable();
+            let index = HostIndex::from(map.clone());
+            let map_again = index.to_map();
+            let listed = patterns.iter().filter(|pattern| !pattern.contains('*') && !pattern.starts_with('.'));
+            for name in listed.chain(&names) {
                 let walked: Vec<usize> =
-                    (0..patterns.len()).filter(|number| matches(&patterns[*number], &name)).collect();
-                prop_assert_eq!(found, walked, "{} in {:?}", name, patterns);
+                    (0..patterns.len()).filter(|number| matches(&patterns[*number], name)).collect();
+                let (mut in_map, mut in_index, mut in_map_again): (Vec<usize>, Vec<usize>, Vec<usize>) = Default::default();
+                map.visit(name, |numbers| in_map.extend(numbers));
+                index.visit(name, |numbers| in_index.extend(numbers));
+                map_again.visit(name, |numbers| in_map_again.extend(numbers));
+                for mut found in [in_map, in_index, in_map_again] {
+                    found.sort_unstable();
+                    prop_assert_eq!(&found, &walked, "{} in {:?}", name, patterns);
+                }
             }
         }
     }

@@ -8,7 +8,7 @@ use smallvec::SmallVec;
 
 use super::address::{network_opens, reachable_through};
 use super::date::Day;
-use super::hosts::HostMap;
+use super::index::HostIndex;
 use super::network::NetworkMap;
 use super::rule::CompiledRule;
 use super::{Boundary, Mode, pattern};
@@ -33,7 +33,7 @@ pub(crate) struct Layer {
 /// Which rules a host or an address could be matched by, as numbers into the layer's rules, in rising order.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Index {
-    pub(super) hosts: HostMap<Numbers>,
+    pub(super) hosts: HostIndex<Numbers>,
     pub(super) networks: NetworkMap<Numbers>,
     pub(super) deny_any_host: Numbers,
     pub(super) allow_any_host: Numbers,
@@ -45,7 +45,7 @@ pub(super) type Numbers = SmallVec<[u32; 2]>;
 /// What `[internal]` states: the hosts and networks that the layer's owner owns or manages.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Internal {
-    pub(super) hosts: HostMap<()>,
+    pub(super) hosts: HostIndex<()>,
     pub(super) networks: NetworkMap<()>,
 }
 
@@ -101,30 +101,49 @@ impl Layer {
         peer: Option<IpAddr>,
         mut visit: impl FnMut(u32, &'p CompiledRule, Subject),
     ) {
-        let (name, literal) = match host {
-            Host::Name(name) => (Some(name), None),
-            Host::Ip(ip) => (None, Some(*ip)),
-        };
-        let mut visit_all = |rules: &[u32], subject: Subject| {
-            for number in rules {
+        self.visit_lists(host, peer, |numbers, subject| {
+            for number in numbers {
                 if let Some(rule) = self.rules.get(*number as usize) {
                     visit(*number, rule, subject);
                 }
             }
+        });
+    }
+
+    fn visit_lists<'p>(&'p self, host: &Host, peer: Option<IpAddr>, mut visit: impl FnMut(&'p Numbers, Subject)) {
+        let Index { hosts, networks, deny_any_host, allow_any_host } = &self.index;
+        let (name, literal) = match host {
+            Host::Name(name) => (Some(name), None),
+            Host::Ip(ip) => (None, Some(*ip)),
         };
-        visit_all(&self.index.deny_any_host, Subject::Host);
-        if !self.index.allow_any_host.is_empty() && !name.is_some_and(|name| pattern::is_local(name)) {
-            visit_all(&self.index.allow_any_host, Subject::Host);
+        if !deny_any_host.is_empty() {
+            visit(deny_any_host, Subject::Host);
+        }
+        if !allow_any_host.is_empty() && !name.is_some_and(|name| pattern::is_local(name)) {
+            visit(allow_any_host, Subject::Host);
         }
         if let Some(name) = name {
-            self.index.hosts.visit(name, |rules| visit_all(rules, Subject::Host));
+            hosts.visit(name, |numbers| visit(numbers, Subject::Host));
         }
-        for ip in [literal, peer].into_iter().flatten() {
-            for reachable in reachable_through(ip) {
-                for (network, rules) in self.index.networks.around(reachable) {
-                    let opens = literal == Some(ip) && network_opens(network, ip);
-                    visit_all(rules, if opens { Subject::Literal } else { Subject::Address });
-                }
+        if !networks.is_empty() {
+            visit_networks(networks, literal, peer, visit);
+        }
+    }
+}
+
+/// Apart, because most policies have none.
+#[inline(never)]
+fn visit_networks<'p>(
+    networks: &'p NetworkMap<Numbers>,
+    literal: Option<IpAddr>,
+    peer: Option<IpAddr>,
+    mut visit: impl FnMut(&'p Numbers, Subject),
+) {
+    for ip in [literal, peer].into_iter().flatten() {
+        for reachable in reachable_through(ip) {
+            for (network, numbers) in networks.around(reachable) {
+                let opens = literal == Some(ip) && network_opens(network, ip);
+                visit(numbers, if opens { Subject::Literal } else { Subject::Address });
             }
         }
     }

@@ -7,6 +7,7 @@ mod document;
 pub mod draft;
 mod error;
 mod hosts;
+mod index;
 mod layer;
 mod network;
 mod path;
@@ -14,6 +15,7 @@ mod pattern;
 mod rule;
 mod value;
 
+use std::borrow::Cow;
 use std::fmt;
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -25,7 +27,7 @@ pub use rule::{Effect, Rule, RuleId};
 
 pub(crate) use compile::with_allow_rule;
 pub(crate) use layer::{Layer, Subject};
-pub(crate) use path::{is_ambiguous, path_pattern_for};
+pub(crate) use path::{is_ambiguous, path_pattern, path_pattern_for};
 pub(crate) use rule::{Addresses, CompiledRule};
 
 use crate::destination::{Destination, Host};
@@ -160,6 +162,11 @@ impl Policy {
     #[must_use]
     pub fn sha256(&self) -> Option<&str> {
         self.innermost.sha256.as_deref()
+    }
+
+    /// The layers around the innermost one, the outermost first.
+    pub(crate) fn outer(&self) -> &[Arc<Layer>] {
+        &self.outer
     }
 
     pub(crate) fn innermost(&self) -> &Layer {
@@ -310,7 +317,7 @@ impl PolicyBuilder {
     ///
     /// Every fault at once, each with what to write instead.
     pub fn build(self) -> Result<Policy, PolicyError> {
-        let compiled = compile::compile(self.draft, Vec::new());
+        let compiled = compile::compile(self.draft.map(Cow::Owned), Vec::new());
         compiled.map(Policy::of).map_err(|faults| PolicyError::new("the policy", faults))
     }
 }

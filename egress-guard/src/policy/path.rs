@@ -1,27 +1,24 @@
 //! Path patterns, and the paths that no pattern may judge.
 
-use std::borrow::Cow;
+mod glob;
 
-use globset::{ErrorKind, GlobBuilder, GlobSet, GlobSetBuilder};
+use std::borrow::Cow;
+use std::fmt::Display;
+
+use glob::{Fault, Glob, Symbol};
 
 /// The path patterns of one rule.
-#[derive(Clone, Debug)]
-pub(crate) struct PathSet(GlobSet);
+#[derive(Clone, Debug, Default)]
+pub(crate) struct PathSet(Vec<Glob>);
+
+/// No server takes a longer path, and no list in braces needs to be longer.
+const LONGEST: usize = 8192;
 
 impl PathSet {
     /// Whether one of the patterns matches a path that is not [ambiguous](is_ambiguous).
     pub(crate) fn matches(&self, path: &str) -> bool {
-        self.0.is_match(&*comparable(path))
-    }
-}
-
-/// Collects the checked patterns of a rule.
-#[derive(Debug)]
-pub(super) struct PathSetBuilder(GlobSetBuilder);
-
-impl PathSetBuilder {
-    pub(super) fn new() -> Self {
-        Self(GlobSetBuilder::new())
+        let path = comparable(path);
+        self.0.iter().any(|glob| glob.matches(&path))
     }
 
     /// Adds a pattern, or says what is wrong with it and what to write instead.
@@ -56,30 +53,47 @@ impl PathSetBuilder {
         if let Some(fault) = misunderstood(pattern) {
             return Err(fault);
         }
-        let glob = GlobBuilder::new(&comparable_pattern(pattern)).literal_separator(true).build().map_err(|error| {
-            let cure = match error.kind() {
-                ErrorKind::UnclosedClass => "close the class with `]`, or write `[[]` for the character itself",
-                ErrorKind::UnclosedAlternates => "close the group with `}`, or write `[{]` for the character itself",
-                ErrorKind::UnopenedAlternates => "open the group with `{`, or write `[}]` for the character itself",
-                ErrorKind::InvalidRange(..) => "write the range from the lower to the higher character, as in [a-z]",
-                _ => "write a shorter pattern, as in \"/v1/**\"",
+        if pattern.len() > LONGEST {
+            let problem = format!("path `{shown}` has more than {LONGEST} characters");
+            return Err((problem, "make several patterns of it".to_owned()));
+        }
+        let glob = Glob::new(&symbols(pattern)).map_err(|fault| {
+            let cure = match fault {
+                Fault::Separator => return could_match_a_separator(&shown),
+                Fault::UnclosedClass => "close the class with `]`, or write `[[]` for the character itself",
+                Fault::UnclosedGroup => "close the group with `}`, or write `[{]` for the character itself",
+                Fault::UnopenedGroup => "open the group with `{`, or write `[}]` for the character itself",
+                Fault::BackwardRange => "write the range from the lower to the higher character, as in [a-z]",
             };
             (format!("path `{shown}` is no valid pattern"), cure.to_owned())
         })?;
-        self.0.add(glob);
+        self.0.push(glob);
         Ok(())
-    }
-
-    pub(super) fn build(&self) -> Result<PathSet, globset::Error> {
-        self.0.build().map(PathSet)
     }
 }
 
 /// A pattern that matches this path and no other, where one can be written.
 pub(crate) fn path_pattern_for(path: &str) -> Option<String> {
     // A path of stars from outside must not become a pattern for everything.
-    let pattern = globset::escape(path);
-    PathSetBuilder::new().add(&pattern).is_ok().then_some(pattern)
+    let pattern = path_pattern(path);
+    PathSet::default().add(&pattern).is_ok().then_some(pattern)
+}
+
+/// The path as a pattern, every character for itself.
+pub(crate) fn path_pattern(path: &str) -> String {
+    let mut out = String::with_capacity(path.len());
+    for character in path.chars() {
+        match character {
+            '?' | '*' | '[' | ']' | '{' | '}' => out.extend(['[', character, ']']),
+            _ => out.push(character),
+        }
+    }
+    out
+}
+
+fn could_match_a_separator(shown: &impl Display) -> (String, String) {
+    let problem = format!("path `{shown}` has a character class that could match `/`");
+    (problem, "list the characters, as in [abc]".to_owned())
 }
 
 /// Forms that mean something else than they seem to, or would match a `/` that they do not show.
@@ -103,7 +117,7 @@ fn misunderstood(pattern: &str) -> Option<(String, String)> {
         let inside = class.split(']').next().unwrap_or_default();
         let spans_slash = |range: &[u8]| matches!(range, [first, b'-', last] if (*first..=*last).contains(&b'/'));
         if inside.starts_with(['!', '^']) || inside.contains('/') || inside.as_bytes().windows(3).any(spans_slash) {
-            return fault("has a character class that could match `/`", "list the characters, as in [abc]");
+            return Some(could_match_a_separator(&pattern.escape_debug()));
         }
     }
     None
@@ -111,11 +125,24 @@ fn misunderstood(pattern: &str) -> Option<(String, String)> {
 
 /// Whether servers differ in where they see a separator or a dot segment in this path.
 pub(crate) fn is_ambiguous(path: &str) -> bool {
+    if has_nothing_to_read_differently(path) {
+        return false;
+    }
     // Also in what remains of it when some of its escapes are resolved: `%25%32f` is `%252f` is `%2f`.
     has_ambiguous_escape(path) || has_separator_in_doubt(path) || {
         let comparable = comparable(path);
         has_ambiguous_escape(&comparable) || has_separator_in_doubt(&comparable)
     }
+}
+
+/// Whether a path has none of what makes one ambiguous, as most have none.
+fn has_nothing_to_read_differently(path: &str) -> bool {
+    let mut after_slash = false;
+    path.bytes().all(|byte| {
+        let is_slash = byte == b'/';
+        let doubled = std::mem::replace(&mut after_slash, is_slash) && is_slash;
+        !doubled && !matches!(byte, b'%' | b';' | b'\\')
+    })
 }
 
 fn has_separator_in_doubt(path: &str) -> bool {
@@ -166,18 +193,6 @@ fn escape_percent_signs(path: &str) -> String {
 /// The path with what servers take for equal made equal: the characters that may stand in a path as they are (RFC
 /// 3986, `pchar`) are resolved, but for the dot; other escapes are in upper case.
 fn comparable(path: &str) -> Cow<'_, str> {
-    resolve_escapes(path, String::push)
-}
-
-/// The same for a pattern, in which a resolved character must not become a part of the pattern's language.
-fn comparable_pattern(pattern: &str) -> Cow<'_, str> {
-    resolve_escapes(pattern, |out, character| match character {
-        '*' | '!' | ',' => out.extend(['[', character, ']']),
-        _ => out.push(character),
-    })
-}
-
-fn resolve_escapes(path: &str, push: fn(&mut String, char)) -> Cow<'_, str> {
     if !path.contains('%') {
         return Cow::Borrowed(path);
     }
@@ -185,11 +200,9 @@ fn resolve_escapes(path: &str, push: fn(&mut String, char)) -> Cow<'_, str> {
     let mut out = pieces.next().unwrap_or_default().to_owned();
     for piece in pieces {
         let (code, rest) = piece.split_at_checked(2).unwrap_or((piece, ""));
-        match u8::from_str_radix(code, 16) {
-            Ok(byte) if byte.is_ascii_alphanumeric() || b"-_~!$&'()*+,;=:@".contains(&byte) => {
-                push(&mut out, byte.into());
-            }
-            _ => {
+        match resolved_escape(code) {
+            Some(byte) => out.push(byte.into()),
+            None => {
                 out.push('%');
                 out.push_str(&code.to_ascii_uppercase());
             }
@@ -197,6 +210,31 @@ fn resolve_escapes(path: &str, push: fn(&mut String, char)) -> Cow<'_, str> {
         out.push_str(rest);
     }
     Cow::Owned(out)
+}
+
+/// The same for a pattern, in which a resolved character is no part of the pattern's language.
+fn symbols(pattern: &str) -> Vec<Symbol> {
+    let mut symbols = Vec::with_capacity(pattern.len());
+    let mut pieces = pattern.split('%');
+    symbols.extend(pieces.next().unwrap_or_default().bytes().map(Symbol::Plain));
+    for piece in pieces {
+        let (code, rest) = piece.split_at_checked(2).unwrap_or((piece, ""));
+        match resolved_escape(code) {
+            Some(byte) => symbols.push(Symbol::Literal(byte)),
+            None => {
+                let written = [b'%'].into_iter().chain(code.bytes());
+                symbols.extend(written.map(|byte| Symbol::Literal(byte.to_ascii_uppercase())));
+            }
+        }
+        symbols.extend(rest.bytes().map(Symbol::Plain));
+    }
+    symbols
+}
+
+/// The character that an escape stands for, if it may stand in a path as it is.
+fn resolved_escape(code: &str) -> Option<u8> {
+    let byte = u8::from_str_radix(code, 16).ok()?;
+    (byte.is_ascii_alphanumeric() || b"-_~!$&'()*+,;=:@".contains(&byte)).then_some(byte)
 }
 
 fn percent_encode(pattern: &str) -> String {
@@ -216,9 +254,9 @@ mod tests {
     use super::*;
 
     fn matches(pattern: &str, path: &str) -> bool {
-        let mut builder = PathSetBuilder::new();
-        builder.add(pattern).expect(pattern);
-        builder.build().expect(pattern).matches(path)
+        let mut set = PathSet::default();
+        set.add(pattern).expect(pattern);
+        set.matches(path)
     }
 
     #[test]
@@ -273,7 +311,7 @@ mod tests {
             ("/[", ""),
         ];
         for (pattern, cure) in cases {
-            let (_, said) = PathSetBuilder::new().add(pattern).expect_err(pattern);
+            let (_, said) = PathSet::default().add(pattern).expect_err(pattern);
             assert!(said.contains(cure), "{pattern}: {said}");
         }
     }

@@ -1,5 +1,6 @@
 //! Host patterns: which names a rule is about.
 
+use std::borrow::Cow;
 use std::fmt;
 use std::net::{IpAddr, Ipv6Addr};
 
@@ -46,8 +47,13 @@ pub(super) struct BadPattern {
 impl HostPattern {
     /// Reads a pattern. In a deny rule a wildcard may match as much as it likes.
     pub(super) fn parse(text: &str, effect: Effect) -> Result<Self, BadPattern> {
-        refuse_what_is_no_host(text, effect)?;
-        let lower = text.to_ascii_lowercase();
+        if !is_made_of_labels(text) {
+            refuse_what_is_no_host(text, effect)?;
+        }
+        let lower = match text.bytes().any(|byte| byte.is_ascii_uppercase()) {
+            true => Cow::Owned(text.to_ascii_lowercase()),
+            false => Cow::Borrowed(text),
+        };
         let name = lower.strip_suffix('.').unwrap_or(&lower);
         let (reach, labels) = if let Some(rest) = name.strip_prefix("*.") {
             (Reach::Below, rest)
@@ -174,8 +180,16 @@ fn network_of(ip: IpAddr) -> IpNet {
 
 /// Whether a URL parser takes a name for an IPv4 address, by the "ends in a number checker" of the URL standard.
 fn ends_in_a_number(labels: &str) -> bool {
-    let last = labels.rsplit('.').next().unwrap_or_default();
-    last.starts_with("0x") || last.bytes().all(|byte| byte.is_ascii_digit())
+    let start = labels.bytes().rposition(|byte| byte == b'.').map_or(0, |dot| dot + 1);
+    let last = labels.as_bytes().get(start..).unwrap_or_default();
+    last.starts_with(b"0x") || last.iter().all(u8::is_ascii_digit)
+}
+
+/// Whether a text has only characters of labels, and not of wildcards alone. What [`refuse_what_is_no_host`] refuses has
+/// others, or is one of a few that have no letter.
+fn is_made_of_labels(text: &str) -> bool {
+    text.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.' | b'*'))
+        && text.bytes().any(|byte| byte.is_ascii_alphanumeric())
 }
 
 fn refuse_what_is_no_host(text: &str, effect: Effect) -> Result<(), BadPattern> {
@@ -243,6 +257,9 @@ fn refuse_what_is_no_host(text: &str, effect: Effect) -> Result<(), BadPattern> 
 }
 
 fn refuse_bad_labels(text: &str, labels: &str) -> Result<(), BadPattern> {
+    if are_good(labels) {
+        return Ok(());
+    }
     for label in labels.split('.') {
         let problem = if label.is_empty() {
             "has an empty label".to_owned()
@@ -271,6 +288,20 @@ fn refuse_bad_labels(text: &str, labels: &str) -> Result<(), BadPattern> {
         ));
     }
     Ok(())
+}
+
+/// Whether nothing is wrong with these labels, told in one walk.
+fn are_good(labels: &str) -> bool {
+    let (mut length, mut stars) = (0, 0);
+    for byte in labels.bytes() {
+        match byte {
+            b'.' if length > 0 => (length, stars) = (0, 0),
+            b'a'..=b'z' | b'0'..=b'9' | b'-' | b'_' if length < 63 => length += 1,
+            b'*' if length < 63 && stars == 0 => (length, stars) = (length + 1, 1),
+            _ => return false,
+        }
+    }
+    length > 0 && labels.len() <= 253
 }
 
 /// A wildcard needs two literal labels to its right, or whoever registers a name below the top level is let in.

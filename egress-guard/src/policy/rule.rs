@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::time::SystemTime;
 
 use http::Method;
+use smallvec::SmallVec;
 
 use super::address::{AddressClass, network_opens};
 use super::date::Day;
@@ -88,7 +89,7 @@ impl Rule {
         self
     }
 
-    /// The paths: [`globset`] patterns with `/` as separator, each beginning with `/`.
+    /// The paths, as globs that begin with `/`: `*` within a segment, `**` between slashes, `[abc]`, `{a,b}`.
     pub fn paths<T: Into<String>>(mut self, paths: impl IntoIterator<Item = T>) -> Self {
         append(&mut self.draft.paths, paths);
         self
@@ -183,16 +184,28 @@ impl fmt::Debug for RuleId {
 pub(crate) struct CompiledRule {
     pub(crate) id: RuleId,
     pub(crate) effect: Effect,
-    pub(crate) schemes: Option<Vec<Scheme>>,
-    pub(crate) ports: Option<Vec<RangeInclusive<u16>>>,
-    pub(crate) methods: Option<Vec<Method>>,
-    pub(crate) paths: Option<PathSet>,
-    pub(crate) addresses: Arc<Addresses>,
     /// Whether the rule, a deny rule, only reports.
     pub(crate) mode: Mode,
-    pub(crate) expires: Option<Day>,
-    pub(crate) reason: Option<Box<str>>,
-    pub(crate) owner: Option<Box<str>>,
+    pub(crate) conditions: Arc<Conditions>,
+    pub(crate) addresses: Arc<Addresses>,
+    /// What most rules do not say.
+    pub(super) rest: Option<Box<Rest>>,
+}
+
+/// What a rule says about requests, wherever they go. Rules that say the same share one.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
+pub(crate) struct Conditions {
+    pub(crate) schemes: Option<SmallVec<[Scheme; 2]>>,
+    pub(crate) ports: Option<SmallVec<[RangeInclusive<u16>; 4]>>,
+    pub(crate) methods: Option<SmallVec<[Method; 4]>>,
+}
+
+#[derive(Clone, Debug, Default)]
+pub(super) struct Rest {
+    pub(super) paths: Option<PathSet>,
+    pub(super) expires: Option<Day>,
+    pub(super) reason: Option<Box<str>>,
+    pub(super) owner: Option<Box<str>>,
 }
 
 /// What a rule does with what it matches.
@@ -206,8 +219,24 @@ pub enum Effect {
 }
 
 impl CompiledRule {
+    pub(crate) fn paths(&self) -> Option<&PathSet> {
+        self.rest.as_ref()?.paths.as_ref()
+    }
+
+    pub(crate) fn expires(&self) -> Option<Day> {
+        self.rest.as_ref()?.expires
+    }
+
+    pub(crate) fn reason(&self) -> Option<&str> {
+        self.rest.as_ref()?.reason.as_deref()
+    }
+
+    pub(crate) fn owner(&self) -> Option<&str> {
+        self.rest.as_ref()?.owner.as_deref()
+    }
+
     pub(crate) fn has_expired(&self, now: SystemTime) -> bool {
-        self.expires.is_some_and(|day| day.has_begun(now))
+        self.expires().is_some_and(|day| day.has_begun(now))
     }
 
     pub(crate) fn mode(&self, now: SystemTime) -> Mode {
@@ -215,7 +244,7 @@ impl CompiledRule {
     }
 
     pub(crate) fn matches_scheme(&self, scheme: Scheme) -> bool {
-        match (&self.schemes, self.effect) {
+        match (&self.conditions.schemes, self.effect) {
             (Some(schemes), _) => schemes.contains(&scheme),
             (None, Effect::Allow) => scheme == Scheme::Https,
             (None, Effect::Deny) => true,
@@ -224,7 +253,7 @@ impl CompiledRule {
 
     /// `scheme` is absent where it is not known yet: then the default port of either may be meant.
     pub(crate) fn matches_port(&self, port: u16, scheme: Option<Scheme>) -> bool {
-        match (&self.ports, self.effect) {
+        match (&self.conditions.ports, self.effect) {
             (Some(ports), _) => ports.iter().any(|range| range.contains(&port)),
             (None, Effect::Allow) => match scheme {
                 Some(scheme) => port == scheme.default_port(),
@@ -240,7 +269,7 @@ impl CompiledRule {
             // Some servers take `delete` for DELETE, and what they take is denied.
             Effect::Deny => listed.as_str().eq_ignore_ascii_case(method.as_str()),
         };
-        self.methods.as_ref().is_none_or(|methods| methods.iter().any(same))
+        self.conditions.methods.as_ref().is_none_or(|methods| methods.iter().any(same))
     }
 }
 

@@ -49,8 +49,8 @@ pub(super) fn parse_method(text: &str) -> Result<Method, Fault> {
         return Err((format!("method {text:?} is no HTTP method"), cure.to_owned()));
     };
     // Methods are case-sensitive (RFC 9110, section 9.1); `get` would never match what clients send.
-    let upper = text.to_ascii_uppercase();
-    if upper != text {
+    if text.bytes().any(|byte| byte.is_ascii_lowercase()) {
+        let upper = text.to_ascii_uppercase();
         return Err((format!("method {text:?} is not in upper case"), format!("write {upper:?}")));
     }
     Ok(method)

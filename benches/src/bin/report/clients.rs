@@ -26,11 +26,13 @@ const RULES: usize = 50;
 pub(crate) const HOST: &str = "api.orders.bench.test";
 
 /// Who is compared with whom. The first pair compares a client with itself: what it shows is noise.
-const PAIRS: [(&str, &str); 6] = [
+const PAIRS: [(&str, &str); 8] = [
     ("reqwest again", "reqwest"),
+    ("reqwest and two writes", "reqwest"),
     ("guard.reqwest", "reqwest"),
     ("guard.client", "reqwest"),
     ("guard.client, no lines", "reqwest"),
+    ("guard.client", "reqwest and two writes"),
     ("guarded hyper-util", "hyper-util"),
     ("guard.client", "reqwest through squid"),
 ];
@@ -44,7 +46,8 @@ pub(crate) fn run(quick: bool) -> Result<Clients, Failure> {
     let squid = Squid::start(&hosts, HOST)?;
     // One thread, so that nothing but the client's own work is between two requests.
     let runtime = runtime::Builder::new_current_thread().enable_all().build()?;
-    let clients = kinds::all(&hosts, server.port, pipe, squid.as_ref().map(|squid| squid.port))?;
+    let clients = kinds::all(&hosts, server.port, pipe, squid.as_ref().map(|squid| squid.port));
+    let clients = runtime.block_on(clients)?;
     let settings = [(1, 1_500), (32, 6_400)];
     let settings = settings.into_iter().map(|(connections, requests)| {
         let requests = if quick { requests / 4 } else { requests };

@@ -56,7 +56,7 @@ impl Layer {
         closest.find_map(|closest| {
             let mut opened = Addresses::clone(&closest.addresses);
             opened.texts.push(network.to_string());
-            opened.networks.entry(network);
+            opened.networks = opened.networks.iter().map(|(known, ())| known).chain([network]).collect();
             let (layer, rules) = self.with_addresses(&sharing, &closest.addresses, &Arc::new(opened));
             let helps = layer.allows_at_every_stage(request, now);
             let addresses = closest.addresses.texts.iter().cloned().chain([network.to_string()]).collect();

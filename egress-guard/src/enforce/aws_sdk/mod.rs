@@ -41,25 +41,28 @@ impl Guard {
     ///
     /// Given to `aws_config`'s loader, it serves every client made from that configuration, and the requests for
     /// credentials and the region too: STS, SSO, the metadata service, a container's endpoint. Wrap it in a
-    /// [`SharedHttpClient`](aws_smithy_runtime_api::client::http::SharedHttpClient) to give it to several configurations.
+    /// [`SharedHttpClient`](aws_smithy_runtime_api::client::http::SharedHttpClient) to give it to several.
     ///
-    /// It checks at three places, as [`client`](Self::client) does: the *request* with method, URL and headers, each
-    /// attempt of the SDK's retries like a request of its own; the *name*, before it is looked up, and its addresses; the
-    /// *connection*, before and after it is made. Proxies of the environment are never used; if the policy states a
-    /// `proxy`, every connection is a tunnel through it, for plain HTTP too.
+    /// It checks at three places: the *request* with method, URL and headers, each attempt of the SDK's retries like a
+    /// request of its own; the *name*, before it is looked up, and its addresses; the *connection*, before and after it
+    /// is made. Proxies of the environment are never used; if the policy states a `proxy`, every connection is a tunnel
+    /// through it, for plain HTTP too.
     ///
-    /// A denial is an error that the SDK does not retry, and [`denied`](crate::denied()) finds it in the SDK's error. Audit lines
-    /// have `attempt`, 1 for the first; the SDK's own clients for metadata and container credentials do not tell it.
-    /// If the policy is replaced, connections that the new one denies end, idle ones and those in use alike.
+    /// A denial is an error that the SDK does not retry, and [`denied`](crate::denied()) finds it in the SDK's error.
+    /// Audit lines have `attempt`, 1 for the first; the SDK's own clients for metadata and container credentials do not
+    /// tell it. If the policy is replaced, connections that the new one denies end, idle ones and those in use alike.
     ///
     /// Timeouts are those of the SDK's configuration, by tokio's clock. TLS is rustls with the cryptography of
     /// aws-lc-rs, and trusts the system's roots; where there are none, as in an image made from nothing, state them with
     /// [`only_root_certificates`](AwsHttpClient::only_root_certificates).
     ///
+    /// An S3 key with a segment `.` or `..` is denied, as `not-normalized`: what reads it may take it for another.
+    ///
     /// # What it does not see
     ///
     /// * A client with another HTTP client: one made from a configuration, a `config_override` or an
-    ///   `imds::Client::builder()` that was not given this one.
+    ///   `imds::Client::builder()` that was not given this one. Without the default features of `aws-config` and of the
+    ///   service crates, but for `rt-tokio`, the SDK has none of its own.
     /// * `credential_process` of a profile, which starts a program (feature `credentials-process` of `aws-config`).
     /// * The look-up with which the ECS provider finds out whether `AWS_CONTAINER_CREDENTIALS_FULL_URI` leads to this
     ///   machine, if that is plain HTTP to a name. The request itself is checked.
@@ -84,13 +87,7 @@ impl Guard {
     /// ```
     #[must_use]
     pub fn aws_http_client(&self) -> AwsHttpClient {
-        AwsHttpClient {
-            guard: self.clone(),
-            resolver: SharedDnsResolver::new(SystemResolver),
-            trust: Trust::default(),
-            tls: OnceLock::new(),
-            pools: Mutex::default(),
-        }
+        AwsHttpClient::new(self.clone(), SharedDnsResolver::new(SystemResolver), Trust::default())
     }
 }
 
@@ -105,13 +102,17 @@ pub struct AwsHttpClient {
 }
 
 impl AwsHttpClient {
+    fn new(guard: Guard, resolver: SharedDnsResolver, trust: Trust) -> Self {
+        Self { guard, resolver, trust, tls: OnceLock::new(), pools: Mutex::default() }
+    }
+
     /// Trusts these root certificates, in PEM, beside the system's.
     ///
     /// # Errors
     ///
     /// When the text holds no certificate, or one that cannot be a root.
     pub fn add_root_certificates(self, pem: impl AsRef<[u8]>) -> Result<Self, InvalidRootCertificates> {
-        Ok(Self { trust: self.trust.add(pem.as_ref())?, tls: OnceLock::new(), ..self })
+        Ok(Self::new(self.guard, self.resolver, self.trust.add(pem.as_ref())?))
     }
 
     /// Trusts these root certificates, in PEM, and neither the system's nor any that were added before.
@@ -120,7 +121,7 @@ impl AwsHttpClient {
     ///
     /// As [`add_root_certificates`](Self::add_root_certificates).
     pub fn only_root_certificates(self, pem: impl AsRef<[u8]>) -> Result<Self, InvalidRootCertificates> {
-        Ok(Self { trust: Trust::none().add(pem.as_ref())?, tls: OnceLock::new(), ..self })
+        Ok(Self::new(self.guard, self.resolver, Trust::none().add(pem.as_ref())?))
     }
 
     /// Looks names up with this resolver instead of the system's. Its answers are checked like any other.
@@ -129,7 +130,7 @@ impl AwsHttpClient {
     /// single label is passed on without.
     #[must_use]
     pub fn resolver(self, resolver: impl ResolveDns + 'static) -> Self {
-        Self { resolver: SharedDnsResolver::new(resolver), ..self }
+        Self::new(self.guard, SharedDnsResolver::new(resolver), self.trust)
     }
 
     fn tls(&self) -> Result<ClientConfig, rustls::Error> {

@@ -100,7 +100,9 @@ impl Client {
         let deadline = request.timeout().and_then(|timeout| Instant::now().checked_add(*timeout));
         let mut trail = Trail::of(&request);
         for hop in 0..=inner.max_redirects {
-            *request.timeout_mut() = deadline.map(|deadline| deadline.saturating_duration_since(Instant::now()));
+            if let Some(deadline) = deadline {
+                *request.timeout_mut() = Some(deadline.saturating_duration_since(Instant::now()));
+            }
             let (response, exchange, made) = inner.send(request, hop).await?;
             let next = if inner.max_redirects == 0 { None } else { trail.follow(&response, &made.builder_headers) };
             let Some(next) = next else { return Ok(audited(response, exchange)) };
@@ -167,8 +169,12 @@ pub(super) fn audited(response: Response, exchange: Exchange) -> Response {
     let url = response.url().clone();
     let (mut parts, body) = http::Response::<Body>::from(response).into_parts();
     // The extension that `Response::url` reads is private to reqwest; only its builder makes one.
-    if let Ok(marked) = http::Response::builder().url(url).body(()) {
-        parts.extensions.extend(marked.into_parts().0.extensions);
+    let mut marked = http::Response::builder();
+    if let Some(extensions) = marked.extensions_mut() {
+        *extensions = std::mem::take(&mut parts.extensions);
+    }
+    if let Ok(marked) = marked.url(url).body(()) {
+        parts.extensions = marked.into_parts().0.extensions;
     }
     Response::from(http::Response::from_parts(parts, Body::wrap(AuditBody::new(body, exchange))))
 }

@@ -6,6 +6,7 @@
 //! client the request itself is known as well.
 
 use std::fmt;
+use std::future::poll_fn;
 use std::pin::Pin;
 use std::sync::{Arc, OnceLock};
 use std::task::{Context, Poll};
@@ -83,42 +84,52 @@ impl<S> Layer<S> for ConnectLayer {
     type Service = ConnectGuard<S>;
 
     fn layer(&self, inner: S) -> ConnectGuard<S> {
-        ConnectGuard { inner, guard: self.guard.clone() }
+        ConnectGuard { shared: Arc::new((inner, self.guard.clone())) }
     }
 }
 
-#[derive(Clone, Debug)]
+/// reqwest clones its connector with every request, and few requests need a connection: a clone is one count more.
+#[derive(Debug)]
 pub(super) struct ConnectGuard<S> {
-    inner: S,
-    guard: Guard,
+    shared: Arc<(S, Guard)>,
+}
+
+impl<S> Clone for ConnectGuard<S> {
+    fn clone(&self) -> Self {
+        Self { shared: Arc::clone(&self.shared) }
+    }
 }
 
 impl<S, R> Service<R> for ConnectGuard<S>
 where
-    S: Service<R, Error = BoxError>,
+    S: Service<R, Error = BoxError> + Clone + Send + 'static,
     S::Response: Connection + Send,
-    S::Future: Send + 'static,
-    R: fmt::Debug,
+    S::Future: Send,
+    R: fmt::Debug + Send + 'static,
 {
     type Response = S::Response;
     type Error = BoxError;
     type Future = Pin<Box<dyn Future<Output = Result<S::Response, BoxError>> + Send>>;
 
-    fn poll_ready(&mut self, context: &mut Context<'_>) -> Poll<Result<(), BoxError>> {
-        self.inner.poll_ready(context)
+    /// The service inside is only made ready for a call, in its future.
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), BoxError>> {
+        Poll::Ready(Ok(()))
     }
 
     fn call(&mut self, request: R) -> Self::Future {
         // Another client's request may be on its way in the same task, so what the request says of itself comes first.
         let meant = announced(&request).map(Arc::new).or_else(|| SENDING.try_with(Clone::clone).ok());
-        if let Err(denied) = refuse_early(&self.guard, meant.as_deref()) {
+        let (mut inner, guard) = (S::clone(&self.shared.0), self.shared.1.clone());
+        if let Err(denied) = refuse_early(&guard, meant.as_deref()) {
             return Box::pin(async { Err(denied.into()) });
         }
         let connecting = Connecting::to(meant);
-        let connection = CONNECTING.sync_scope(connecting.clone(), || self.inner.call(request));
-        let guard = self.guard.clone();
         Box::pin(async move {
-            let connection = CONNECTING.scope(connecting.clone(), connection).await?;
+            let connect = async {
+                poll_fn(|context| inner.poll_ready(context)).await?;
+                inner.call(request).await
+            };
+            let connection = CONNECTING.scope(connecting.clone(), connect).await?;
             let (meant, looked_up) = (connecting.meant.as_deref(), connecting.looked_up.get());
             match guard.in_force().proxy() {
                 None => check(&guard, &connection, meant.map(Destination::host), looked_up)?,

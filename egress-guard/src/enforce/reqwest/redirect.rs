@@ -15,9 +15,10 @@ pub(super) struct Trail {
 
 impl Trail {
     pub(super) fn of(request: &Request) -> Self {
-        let copy = request.try_clone();
-        let body_is_gone = copy.is_none();
-        let last = copy.unwrap_or_else(|| {
+        // `try_clone` also copies the timeout, which is set anew for each redirect.
+        let with_body = request.body().and_then(|_| request.try_clone());
+        let body_is_gone = request.body().is_some() && with_body.is_none();
+        let last = with_body.unwrap_or_else(|| {
             let mut copy = Request::new(request.method().clone(), request.url().clone());
             *copy.headers_mut() = request.headers().clone();
             *copy.version_mut() = request.version();

@@ -1,15 +1,16 @@
 //! What the names of a rule may resolve to.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 
 use super::super::Boundary;
-use super::super::draft::{RuleDraft, Text};
+use super::super::draft::{BorrowedRule, BorrowedText, Text};
 use super::super::rule::{Addresses, Effect, RuleId};
 use super::super::value::parse_network;
 use super::Compiler;
 
 impl Compiler {
-    pub(super) fn addresses(&mut self, effect: Effect, id: &RuleId, draft: &RuleDraft) -> Arc<Addresses> {
+    pub(super) fn addresses(&mut self, effect: Effect, id: &RuleId, draft: &BorrowedRule<'_>) -> Arc<Addresses> {
         let texts = draft.addresses.as_deref();
         let offset = texts.and_then(|texts| texts.first()).and_then(|text| text.offset).or(draft.offset);
         if texts.is_some() && effect == Effect::Deny {
@@ -26,15 +27,15 @@ impl Compiler {
                 "remove it: `addresses` says what names may resolve to, and `networks` already lists addresses",
             );
         }
-        if texts.is_some_and(<[Text]>::is_empty) && !draft.unread {
+        if texts.is_some_and(<[_]>::is_empty) && !draft.unread {
             self.empty(id, draft, "addresses");
         }
         if let (None, None, Some(usual)) = (texts, &draft.boundary, &self.usual_addresses) {
             return Arc::clone(usual);
         }
-        let public = [Text::from("public".to_owned())];
+        let public = [Text::from(Cow::Borrowed("public"))];
         let stated = texts.unwrap_or(&public);
-        let mut written: Vec<String> = stated.iter().map(|text| text.text.clone()).collect();
+        let mut written: Vec<String> = stated.iter().map(|text| text.text.clone().into_owned()).collect();
         written.sort_unstable();
         written.dedup();
         // A boundary, too, says which connections the rule may use.
@@ -50,10 +51,11 @@ impl Compiler {
         shared
     }
 
-    fn parse_addresses(&mut self, texts: &[Text]) -> Addresses {
+    fn parse_addresses(&mut self, texts: &[BorrowedText<'_>]) -> Addresses {
         let mut addresses = Addresses::default();
+        let mut networks = Vec::new();
         for Text { text, offset } in texts {
-            match text.as_str() {
+            match &**text {
                 "public" => addresses.public = true,
                 "private" => addresses.private = true,
                 "internal" if self.internal_networks.is_empty() => {
@@ -65,15 +67,9 @@ impl Compiler {
                         );
                     }
                 }
-                "internal" => {
-                    for network in &self.internal_networks {
-                        addresses.networks.entry(*network);
-                    }
-                }
+                "internal" => networks.extend_from_slice(&self.internal_networks),
                 other => match parse_network(other) {
-                    Ok(network) => {
-                        addresses.networks.entry(network);
-                    }
+                    Ok(network) => networks.push(network),
                     Err((problem, cure))
                         if other.contains(['/', ':']) || other.starts_with(|c: char| c.is_ascii_digit()) =>
                     {
@@ -87,12 +83,13 @@ impl Compiler {
                 },
             }
         }
+        addresses.networks = networks.into_iter().collect();
         addresses
     }
 
-    fn boundary(&mut self, text: Option<&Text>) -> Option<Boundary> {
+    fn boundary(&mut self, text: Option<&BorrowedText<'_>>) -> Option<Boundary> {
         let Text { text, offset } = text?;
-        match text.as_str() {
+        match &**text {
             "internal" if self.internal.is_empty() => {
                 if !self.internal_is_faulty {
                     self.fault(

@@ -4,7 +4,8 @@ use std::sync::Arc;
 
 use super::super::Mode;
 use super::super::date::Day;
-use super::super::draft::{PolicyDraft, Text};
+use super::super::draft::{BorrowedPolicy, BorrowedText, Text};
+use super::super::hosts::HostMap;
 use super::super::pattern::{BadPattern, HostPattern};
 use super::super::rule::Effect;
 use super::super::value::{identifier_for, is_identifier, parse_network, parse_proxy};
@@ -12,7 +13,7 @@ use super::Compiler;
 use crate::destination::Destination;
 
 impl Compiler {
-    pub(super) fn name(&mut self, draft: &PolicyDraft) -> Arc<str> {
+    pub(super) fn name(&mut self, draft: &BorrowedPolicy<'_>) -> Arc<str> {
         let Some(name) = &draft.name else {
             if draft.unread {
                 return "".into();
@@ -27,11 +28,11 @@ impl Compiler {
         if !is_identifier(&name.text) {
             self.fault(name.offset, format!("name {:?} is no identifier", name.text), identifier_for(&name.text));
         }
-        name.text.as_str().into()
+        (&*name.text).into()
     }
 
     /// The day on which report-only ends, if the policy begins so.
-    pub(super) fn report_only_until(&mut self, draft: &PolicyDraft) -> Option<Day> {
+    pub(super) fn report_only_until(&mut self, draft: &BorrowedPolicy<'_>) -> Option<Day> {
         let mode = draft.mode.as_ref().map_or(Some(Mode::Enforce), |mode| self.mode(mode))?;
         let until = draft.report_only_until.as_ref();
         match (mode, until) {
@@ -60,7 +61,7 @@ impl Compiler {
         }
     }
 
-    pub(super) fn proxy(&mut self, Text { text, offset }: &Text) -> Option<Destination> {
+    pub(super) fn proxy(&mut self, Text { text, offset }: &BorrowedText<'_>) -> Option<Destination> {
         match parse_proxy(text) {
             Ok(proxy) => Some(proxy),
             Err((problem, cure)) => {
@@ -70,8 +71,8 @@ impl Compiler {
         }
     }
 
-    pub(super) fn mode(&mut self, Text { text, offset }: &Text) -> Option<Mode> {
-        match text.as_str() {
+    pub(super) fn mode(&mut self, Text { text, offset }: &BorrowedText<'_>) -> Option<Mode> {
+        match &**text {
             "enforce" => Some(Mode::Enforce),
             "report-only" => Some(Mode::ReportOnly),
             other => {
@@ -82,7 +83,7 @@ impl Compiler {
         }
     }
 
-    pub(super) fn day(&mut self, key: &str, Text { text, offset }: &Text) -> Option<Day> {
+    pub(super) fn day(&mut self, key: &str, Text { text, offset }: &BorrowedText<'_>) -> Option<Day> {
         let day = Day::parse(text);
         if day.is_none() {
             self.fault(
@@ -94,22 +95,22 @@ impl Compiler {
         day
     }
 
-    pub(super) fn internal(&mut self, draft: &PolicyDraft) {
+    pub(super) fn internal(&mut self, draft: &BorrowedPolicy<'_>) {
         let faults = self.faults.len();
-        let patterns = self.parse_each(&draft.internal_hosts, |host| match host {
+        let patterns: Vec<_> = self.parse_each(&draft.internal_hosts, |host| match host {
             "*" | "**" | "." => Err((
                 format!("host `{host}` would make every host internal"),
                 "list what is yours, as in hosts = [\".corp.example.com\"]".to_owned(),
             )),
             host => HostPattern::parse(host, Effect::Allow).map_err(BadPattern::into_parts),
         });
+        let mut hosts = HostMap::default();
         for pattern in patterns {
-            self.internal.hosts.update(&pattern, |()| ());
+            hosts.update(&pattern, |()| ());
         }
+        self.internal.hosts = hosts.into();
         self.internal_networks = self.parse_each(&draft.internal_networks, parse_network);
-        for network in &self.internal_networks {
-            self.internal.networks.entry(*network);
-        }
+        self.internal.networks = self.internal_networks.iter().copied().collect();
         self.internal_is_faulty = draft.internal_unread || self.faults.len() > faults;
     }
 }

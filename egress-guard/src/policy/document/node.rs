@@ -26,8 +26,7 @@ pub(super) enum Value<'t> {
     Table(Vec<Entry<'t>>),
     Array(Vec<Node<'t>>),
     String(Cow<'t, str>),
-    /// In decimal digits.
-    Integer(Cow<'t, str>),
+    Integer(i64),
     Boolean(bool),
     /// A day without a time.
     Date(Cow<'t, str>),
@@ -37,8 +36,8 @@ pub(super) enum Value<'t> {
 
 const FRACTION: &str = "a number with a fraction or an exponent";
 
-fn integer(number: Option<i64>) -> Value<'static> {
-    number.map_or(Value::Other("a number that is too large"), |number| Value::Integer(number.to_string().into()))
+pub(super) fn integer(number: Option<i64>) -> Value<'static> {
+    number.map_or(Value::Other("a number that is too large"), Value::Integer)
 }
 
 impl Value<'_> {

@@ -1,9 +1,13 @@
 //! The clients, each made as its users make it.
 
 use std::convert::Infallible;
+use std::fs::File;
 use std::future::{Ready, poll_fn, ready};
+use std::io::{self, Write};
 use std::net::{Ipv4Addr, SocketAddr};
+use std::os::fd::AsFd;
 use std::process::ChildStdin;
+use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll};
 
 use egress_guard::{
@@ -32,6 +36,8 @@ type GuardedHyper = GuardService<Client<GuardedConnector<HttpConnector<GuardedRe
 #[derive(Clone)]
 pub(super) enum Http {
     Reqwest(reqwest::Client, Url),
+    /// With a write before the request and one after it.
+    Writing(reqwest::Client, Url, Arc<(File, [String; 2])>),
     Guarded(egress_guard::Client, Url),
     Hyper(Hyper, Uri),
     GuardedHyper(GuardedHyper, Uri),
@@ -44,6 +50,14 @@ impl Http {
             Self::Reqwest(client, url) => {
                 let response = client.get(url.clone()).send().await?;
                 (response.status(), response.bytes().await?.len())
+            }
+            Self::Writing(client, url, lines) => {
+                let (mut output, [decision, outcome]) = (&lines.0, &lines.1);
+                output.write_all(decision.as_bytes())?;
+                let response = client.get(url.clone()).send().await?;
+                let answer = (response.status(), response.bytes().await?.len());
+                output.write_all(outcome.as_bytes())?;
+                answer
             }
             Self::Guarded(client, url) => {
                 let response = client.get(url.clone()).send().await?;
@@ -64,12 +78,13 @@ impl Http {
 }
 
 /// All clients, under the names of the tables.
-pub(super) fn all(
+pub(super) async fn all(
     hosts: &[String],
     port: u16,
     audit: ChildStdin,
     squid: Option<u16>,
 ) -> Result<Vec<Named<Http>>, Failure> {
+    let output = File::from(audit.as_fd().try_clone_to_owned()?);
     let guard = Guard::new(policy(hosts, port)?, JsonLines::new(audit));
     let silent = Guard::new(policy(hosts, port)?, Silent);
     let address = format!("http://{HOST}:{port}/v1/items/42?expand=all");
@@ -77,11 +92,13 @@ pub(super) fn all(
 
     let plain = reqwest::Client::builder().no_proxy().dns_resolver(Loopback).build()?;
     let options = || ClientOptions::from(reqwest::Client::builder()).resolver(Loopback);
+    let lines = lines_of_a_request(policy(hosts, port)?, options(), &url).await?;
     let guarded_connector = guard.connector(http_connector(guard.resolver(Loopback)));
     let guarded_hyper = guard.layer().layer(hyper(guarded_connector));
     let mut clients = vec![
         ("reqwest", Http::Reqwest(plain.clone(), url.clone())),
-        ("reqwest again", Http::Reqwest(plain, url.clone())),
+        ("reqwest again", Http::Reqwest(plain.clone(), url.clone())),
+        ("reqwest and two writes", Http::Writing(plain, url.clone(), Arc::new((output, lines)))),
         ("guard.reqwest", Http::Reqwest(guard.reqwest(options())?, url.clone())),
         ("guard.client", Http::Guarded(guard.client(options())?, url.clone())),
         ("guard.client, no lines", Http::Guarded(silent.client(options())?, url.clone())),
@@ -93,6 +110,35 @@ pub(super) fn all(
         clients.push(("reqwest through squid", Http::Reqwest(reqwest::Client::builder().proxy(proxy).build()?, url)));
     }
     Ok(clients)
+}
+
+/// The two lines of a request over a connection that is kept.
+async fn lines_of_a_request(policy: Policy, options: ClientOptions, url: &Url) -> Result<[String; 2], Failure> {
+    let kept = Kept::default();
+    let client = Guard::new(policy, JsonLines::new(kept.clone())).client(options)?;
+    for _ in 0..2 {
+        client.get(url.clone()).send().await?.bytes().await?;
+    }
+    let text = String::from_utf8(kept.0.lock().map_err(|_| "a writer panicked")?.clone())?;
+    match text.split_inclusive('\n').collect::<Vec<_>>().as_slice() {
+        [.., decision, outcome] => Ok([decision, outcome].map(|line| (*line).to_owned())),
+        _ => Err("a guarded request left no two lines".into()),
+    }
+}
+
+/// Keeps what is written.
+#[derive(Clone, Default)]
+struct Kept(Arc<Mutex<Vec<u8>>>);
+
+impl Write for Kept {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0.lock().map_err(|_| io::ErrorKind::Other)?.extend_from_slice(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
 }
 
 /// A rule for each host, as the README's.
@@ -123,7 +169,7 @@ where
 struct Silent;
 
 impl AuditSink for Silent {
-    fn record(&self, _: &AuditRecord<'_>) -> std::io::Result<()> {
+    fn record(&self, _: &AuditRecord<'_>) -> io::Result<()> {
         Ok(())
     }
 }

@@ -129,7 +129,7 @@ fn block() -> impl Strategy<Value = Block> {
 }
 
 /// What a policy says to a great many requests and parts of requests, before, between and after the days of the rules.
-fn decisions(policy: &Policy) -> Vec<Decision> {
+fn decisions(policy: &Policy) -> Vec<Decision<'_>> {
     let names = [
         "a.ex.com",
         "b.a.ex.com",
@@ -178,7 +178,7 @@ fn decisions(policy: &Policy) -> Vec<Decision> {
 }
 
 /// The same answer, but for the names of rules that have been removed.
-fn is_same(before: &Decision, after: &Decision, removed: &[String]) -> bool {
+fn is_same(before: &Decision<'_>, after: &Decision<'_>, removed: &[String]) -> bool {
     let was_removed = names(before).is_some_and(|rule| removed.contains(&rule.to_string()));
     match (before, after) {
         (Decision::Allow { .. }, Decision::Allow { .. }) if was_removed => true,
@@ -190,10 +190,10 @@ fn is_same(before: &Decision, after: &Decision, removed: &[String]) -> bool {
     }
 }
 
-fn names(decision: &Decision) -> Option<&RuleId> {
+fn names<'p>(decision: &Decision<'p>) -> Option<&'p RuleId> {
     match decision {
         Decision::Allow { rule, .. } => Some(rule),
-        Decision::Deny { rule, .. } => rule.as_ref(),
+        Decision::Deny { rule, .. } => *rule,
     }
 }
 
@@ -219,9 +219,10 @@ fn without(text: &str, findings: &[&Finding]) -> (String, Vec<String>) {
     (edited, rules)
 }
 
-fn assert_useless(text: &str, before: &[Decision], findings: &[&Finding]) -> Result<(), TestCaseError> {
+fn assert_useless(text: &str, before: &[Decision<'_>], findings: &[&Finding]) -> Result<(), TestCaseError> {
     let (edited, removed) = without(text, findings);
-    let after = decisions(&Policy::from_toml(&edited).unwrap_or_else(|error| panic!("{error}\n{edited}")));
+    let policy = Policy::from_toml(&edited).unwrap_or_else(|error| panic!("{error}\n{edited}"));
+    let after = decisions(&policy);
     // What lends its name says so.
     if let [Finding { code: Some(Code::CoveredRule), problem, .. }] = findings {
         let is_named =
@@ -247,7 +248,8 @@ proptest! {
     ) {
         let text = text(HEADS[usize::from(head == 0)], &blocks);
         let findings = findings(&text);
-        let before = decisions(&Policy::from_toml(&text).unwrap());
+        let policy = Policy::from_toml(&text).unwrap();
+        let before = decisions(&policy);
         for finding in &findings {
             assert_useless(&text, &before, &[finding])?;
         }
