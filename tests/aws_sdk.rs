@@ -4,7 +4,6 @@
 
 use std::collections::HashMap;
 use std::error::Error;
-use std::process::Stdio;
 use std::time::{Duration, Instant};
 
 use aws_config::imds::credentials::ImdsCredentialsProvider;
@@ -20,12 +19,13 @@ use aws_sdk_dynamodb::types::{
 use bytes::Bytes;
 use egress_guard::{AppConfig, AwsHttpClient, Guard, Policy, Rule, denied};
 use egress_guard_tests::{
-    AppConfigExtension, Names, Proxy, Seen, Server, ValidatedAudit, certificate_in_pem, dynamodb,
+    AppConfigExtension, Names, NotInstalled, Proxy, Seen, Server, Service, ValidatedAudit, certificate_in_pem, dynamodb,
 };
 use http::{Response, StatusCode};
 use serde_json::Value;
-use tokio::net::{TcpListener, TcpStream};
-use tokio::process::{Child, Command};
+use tokio::io::AsyncReadExt;
+use tokio::net::TcpListener;
+use tokio::process::Command;
 
 const DYNAMODB: &str = "dynamodb.ap-northeast-1.amazonaws.com";
 const STS: &str = "sts.ap-northeast-1.amazonaws.com";
@@ -209,6 +209,28 @@ async fn every_attempt_is_recorded() {
 }
 
 #[tokio::test]
+async fn what_breaks_off_before_an_answer_is_tried_again() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let breaking = listener.local_addr().unwrap().port();
+    tokio::spawn(async move {
+        while let Ok((mut stream, _)) = listener.accept().await {
+            let _ = stream.read(&mut [0; 64]).await;
+        }
+    });
+    // Bound and not listened on, so that nobody else can be there.
+    let refusing = tokio::net::TcpSocket::new_v4().unwrap();
+    refusing.bind("127.0.0.1:0".parse().unwrap()).unwrap();
+    for (name, port) in [("broken off", breaking), ("refused", refusing.local_addr().unwrap().port())] {
+        let fixture = Fixture::plain(&[]).await;
+        let config = config(fixture.http_client(), &format!("http://{DYNAMODB}:{port}")).await;
+        let error = put(&aws_sdk_dynamodb::Client::new(&config)).await.unwrap_err();
+        assert!(denied(&error).is_none(), "{name}");
+        assert_eq!(fixture.told("request", "attempt"), [1, 2, 3], "{name}");
+        assert_eq!(fixture.outcomes("outcome"), ["failed"; 3], "{name}");
+    }
+}
+
+#[tokio::test]
 async fn the_sdk_can_give_up_a_connection() {
     let fixture = Fixture::plain(&[(StatusCode::INTERNAL_SERVER_ERROR, "InternalServerError")]).await;
     let client = fixture.client().await;
@@ -261,13 +283,13 @@ async fn one_client_serves_several_services() {
 async fn a_server_that_is_not_trusted_hears_nothing() {
     let server = || Server::https("dynamodb", "127.0.0.1", &["*.ap-northeast-1.amazonaws.com"]);
     let (other, misnamed) = (server().await, Server::https("dynamodb", "127.0.0.1", &["other.test"]).await);
+    let (of_another, of_the_misnamed) = (other.ca_pem().to_owned(), misnamed.ca_pem().to_owned());
     let cases = [
         ("by the system's roots alone", server().await, None),
-        ("by another authority's", server().await, Some(other.ca_pem().to_owned())),
-        ("under its name", misnamed, None),
+        ("by another authority's", server().await, Some(of_another)),
+        ("under its name", misnamed, Some(of_the_misnamed)),
     ];
     for (name, server, pem) in cases {
-        let pem = pem.or((name == "under its name").then(|| server.ca_pem().to_owned()));
         let fixture = Fixture::new(server.answering(dynamodb(&[])), policy(table()));
         let http = match &pem {
             Some(pem) => fixture.http_client().add_root_certificates(pem).unwrap(),
@@ -485,33 +507,6 @@ fn credentials(seen: &Seen) -> Option<Response<Bytes>> {
     })
 }
 
-/// A program that is a service, on a port of 127.0.0.1 that is free; gone when it is dropped.
-struct Program {
-    _child: Child,
-    port: u16,
-}
-
-impl Program {
-    /// The program that the variable names, if it is set.
-    async fn start(variable: &str, arguments: &[&str]) -> Option<Self> {
-        let Some(path) = std::env::var_os(variable) else {
-            eprintln!("skipped: {variable} is not set to the path of a program");
-            return None;
-        };
-        let port = TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap().port();
-        let mut command = Command::new(path);
-        command.args(arguments).args(["--host", "127.0.0.1", "--port", &port.to_string()]);
-        let child = command.stdout(Stdio::null()).stderr(Stdio::null()).kill_on_drop(true).spawn().unwrap();
-        let listens = async {
-            while TcpStream::connect(("127.0.0.1", port)).await.is_err() {
-                tokio::time::sleep(Duration::from_millis(50)).await;
-            }
-        };
-        tokio::time::timeout(Duration::from_secs(60), listens).await.expect("the program listens");
-        Some(Self { _child: child, port })
-    }
-}
-
 /// Makes a table, puts an item and reads it again.
 async fn use_a_table(client: &aws_sdk_dynamodb::Client) {
     let attribute = AttributeDefinition::builder().attribute_name("id").attribute_type(ScalarAttributeType::S);
@@ -527,11 +522,10 @@ async fn use_a_table(client: &aws_sdk_dynamodb::Client) {
     assert_eq!(get(client).await.unwrap().unwrap()["what"], text("tea"));
 }
 
-/// With `EGRESS_GUARD_DYNALITE` set to the path of `dynalite`.
 #[tokio::test]
 async fn dynalite_is_reached_if_the_policy_allows_it() {
-    let Some(dynalite) = Program::start("EGRESS_GUARD_DYNALITE", &[]).await else { return };
-    let endpoint = format!("http://{DYNAMODB}:{}", dynalite.port);
+    let Some(dynalite) = NotInstalled::or_skip(Service::dynalite().await) else { return };
+    let endpoint = format!("http://{DYNAMODB}:{}", dynalite.address().port());
     let audit = ValidatedAudit::new();
     let http = Guard::new(policy(table()), audit.clone()).aws_http_client().resolver(names());
     use_a_table(&aws_sdk_dynamodb::Client::new(&config(http, &endpoint).await)).await;
@@ -542,7 +536,6 @@ async fn dynalite_is_reached_if_the_policy_allows_it() {
     assert_eq!(reason(&error), "host-not-allowed");
 }
 
-/// With `EGRESS_GUARD_MOTO` set to the path of `moto_server`.
 #[tokio::test]
 async fn moto_is_reached_over_tls_if_the_policy_allows_it() {
     let (certificate, key) = certificate_in_pem(&["*.ap-northeast-1.amazonaws.com"]);
@@ -550,16 +543,17 @@ async fn moto_is_reached_over_tls_if_the_policy_allows_it() {
     let paths = ["certificate.pem", "key.pem"].map(|name| folder.path().join(name));
     std::fs::write(&paths[0], &certificate).unwrap();
     std::fs::write(&paths[1], key).unwrap();
-    let arguments = ["--ssl-cert", paths[0].to_str().unwrap(), "--ssl-key", paths[1].to_str().unwrap()];
-    let Some(moto) = Program::start("EGRESS_GUARD_MOTO", &arguments).await else { return };
+    let moto = Service::moto_over_tls(&paths[0], &paths[1]).await;
+    let Some(moto) = NotInstalled::or_skip(moto) else { return };
+    let port = moto.address().port();
     let audit = ValidatedAudit::new();
     let http = Guard::new(policy(table()), audit.clone()).aws_http_client().resolver(names());
     let http = http.only_root_certificates(&certificate).unwrap();
-    let config = config(http, &format!("https://{DYNAMODB}:{}", moto.port)).await;
+    let config = config(http, &format!("https://{DYNAMODB}:{port}")).await;
     use_a_table(&aws_sdk_dynamodb::Client::new(&config)).await;
     assert!(audit.denials().is_empty());
 
-    let sts = config.into_builder().endpoint_url(format!("https://{STS}:{}", moto.port)).build();
+    let sts = config.into_builder().endpoint_url(format!("https://{STS}:{port}")).build();
     let error = aws_sdk_sts::Client::new(&sts).get_caller_identity().send().await.unwrap_err();
     assert_eq!(reason(&error), "host-not-allowed");
     assert_eq!(audit.denials(), ["host-not-allowed"]);

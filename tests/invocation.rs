@@ -11,7 +11,7 @@ use aws_sdk_dynamodb::config::Credentials;
 use aws_sdk_dynamodb::types::AttributeValue;
 use bytes::Bytes;
 use egress_guard::{Client, ClientOptions, Guard, JsonLines, LambdaLayer, Policy, Rule, denied, in_current_invocation};
-use egress_guard_tests::{Answer, Function, Names, Server, ValidatedAudit, dynamodb};
+use egress_guard_tests::{Answer, Names, Server, TestFunction, ValidatedAudit, dynamodb};
 use http_body_util::{BodyExt, Full};
 use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::TokioExecutor;
@@ -299,7 +299,8 @@ async fn a_restored_environment_numbers_anew() {
 #[tokio::test(flavor = "multi_thread")]
 async fn an_environment_restored_from_a_snapshot_says_so_first() {
     let start = ("AWS_LAMBDA_INITIALIZATION_TYPE", "snap-start".to_owned());
-    let function = Function::start("the_function", &[start, ("API", String::new()), ("TABLE", "1".to_owned())]).await;
+    let function =
+        TestFunction::start("the_function", &[start, ("API", String::new()), ("TABLE", "1".to_owned())]).await;
     let posture = |line: &Value| line["event_type"] == "egress_posture";
     let postures = function.lines_once(2, posture).await;
     assert_ne!(postures[0]["environment_id"], postures[1]["environment_id"]);
@@ -317,7 +318,7 @@ async fn concurrent_invocations_add_up_exactly() {
         ("API", format!("http://api.test:{}", api.port())),
         ("TABLE", database.port().to_string()),
     ];
-    let function = Arc::new(Function::start("the_function", &environment).await);
+    let function = Arc::new(TestFunction::start("the_function", &environment).await);
     let invocations = (0..INVOCATIONS).map(|number| {
         let function = Arc::clone(&function);
         async move { function.invoke(&format!("invocation-{number}"), json!(null)).await }

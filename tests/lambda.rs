@@ -9,14 +9,14 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use egress_guard::{Client, ClientOptions, Guard, JsonLines, Policy, Rule, in_current_invocation};
-use egress_guard_tests::{Answer, Function, Names, RuntimeApi, Server};
+use egress_guard_tests::{Answer, Names, RuntimeApi, Server, TestFunction};
 use futures_util::stream;
 use lambda_runtime::{Error, FunctionResponse, LambdaEvent, Runtime, StreamResponse, service_fn};
 use serde_json::{Value, json};
 
 /// A function, and the server that it calls.
 struct Fixture {
-    function: Function,
+    function: TestFunction,
     server: Server,
 }
 
@@ -30,7 +30,7 @@ impl Fixture {
         if concurrency > 1 {
             environment.push(("AWS_LAMBDA_MAX_CONCURRENCY", concurrency.to_string()));
         }
-        Self { function: Function::start("the_function", &environment).await, server }
+        Self { function: TestFunction::start("the_function", &environment).await, server }
     }
 
     async fn invoke(&self, request_id: &str, what: &str) -> Answer {

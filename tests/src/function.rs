@@ -1,4 +1,4 @@
-//! A function on the real runtime, in a process of its own, and the lines that it prints.
+//! A function as a child process, and the audit lines on its standard output.
 
 use std::process::Stdio;
 use std::sync::{Arc, Mutex};
@@ -6,85 +6,112 @@ use std::time::Duration;
 
 use serde_json::Value;
 use tokio::io::{AsyncBufReadExt, BufReader};
-use tokio::process::{Child, Command};
+use tokio::process::{Child, ChildStdout, Command};
+use tokio::task::JoinHandle;
 
-use crate::{Answer, RuntimeApi, ValidatedAudit};
+use crate::{RuntimeApi, ValidatedAudit};
 
-const PATIENCE: Duration = Duration::from_secs(60);
-
-/// A function in a child process, and its Runtime API. The process ends with it.
+/// A function that asks a local Runtime API for its invocations, killed when it is dropped.
 #[derive(Debug)]
 pub struct Function {
-    api: RuntimeApi,
     lines: Arc<Mutex<Vec<Value>>>,
-    _child: Child,
+    collected: JoinHandle<()>,
+    child: Child,
 }
 
 impl Function {
-    /// Runs an ignored test of this very test program as the function, with these variables beside those of Lambda.
+    /// Starts it. Each line of its standard output is shown to `on_line`, and held against the schema of audit lines.
+    ///
+    /// # Errors
+    ///
+    /// When there is no such program.
     ///
     /// # Panics
     ///
-    /// When there is no such process to be had; later, when the function prints half a line.
-    pub async fn start(test: &str, environment: &[(&str, String)]) -> Self {
-        let api = RuntimeApi::start().await;
-        let mut child = Command::new(std::env::current_exe().unwrap())
-            .args(["--exact", test, "--ignored", "--nocapture"])
+    /// Never.
+    pub fn start(
+        mut command: Command,
+        api: &RuntimeApi,
+        on_line: impl Fn(&str) + Send + 'static,
+    ) -> Result<Self, String> {
+        let mut child = command
             .envs(api.environment())
-            .envs(environment.iter().map(|(name, value)| (name, value)))
             .stdout(Stdio::piped())
             .kill_on_drop(true)
             .spawn()
-            .unwrap();
+            .map_err(|error| format!("{:?} cannot be started: {error}", command.as_std().get_program()))?;
+        let output = child.stdout.take().expect("standard output is piped");
         let lines = Arc::<Mutex<Vec<Value>>>::default();
-        let (mut output, collected) = (BufReader::new(child.stdout.take().unwrap()).lines(), Arc::clone(&lines));
-        tokio::spawn(async move {
-            while let Ok(Some(line)) = output.next_line().await {
-                // The test harness writes there too.
-                if let Some(json) = line.find('{').and_then(|at| line.get(at..)) {
-                    collected.lock().unwrap().push(serde_json::from_str(json).expect("a whole line of JSON"));
-                }
-            }
-        });
-        Self { api, lines, _child: child }
+        let collected = tokio::spawn(collect(output, Arc::clone(&lines), on_line));
+        Ok(Self { lines, collected, child })
     }
 
-    /// Hands the function an event, and waits for its answer.
+    /// Ends when the function does.
+    pub async fn ended(&mut self) -> String {
+        match self.child.wait().await {
+            Ok(status) => format!("the function ended with {status}"),
+            Err(error) => format!("the function is lost: {error}"),
+        }
+    }
+
+    /// Kills the function, if it has not ended, and gives every line that it wrote.
+    ///
+    /// # Errors
+    ///
+    /// When a line was not as the schema says.
     ///
     /// # Panics
     ///
-    /// When there is none.
-    pub async fn invoke(&self, request_id: &str, event: Value) -> Answer {
-        self.api.invoke(request_id, event, PATIENCE).await.expect("an answer")
+    /// Never, unless another caller panicked before.
+    pub async fn finish(mut self) -> Result<Vec<Value>, String> {
+        self.child.kill().await.map_err(|error| format!("the function cannot be ended: {error}"))?;
+        self.collected.await.map_err(|_| "an audit line is not as the schema says".to_owned())?;
+        Ok(std::mem::take(&mut self.lines.lock().unwrap()))
     }
 
-    /// The audit lines so far.
+    /// The audit lines of an invocation that makes one request, or none if they are not complete after a second. They
+    /// are written before the function answers, but through a pipe.
     ///
     /// # Panics
     ///
-    /// When one of them is not as the schema says.
-    #[must_use]
-    pub fn lines(&self) -> Vec<Value> {
-        let lines = self.lines.lock().unwrap().clone();
-        lines.iter().for_each(ValidatedAudit::validate);
-        lines
-    }
-
-    /// The lines that `wanted` picks, once there are as many as expected.
-    ///
-    /// # Panics
-    ///
-    /// When there are more, or not as many within the time that is reasonable.
-    pub async fn lines_once(&self, count: usize, wanted: impl Fn(&Value) -> bool) -> Vec<Value> {
-        for _ in 0..400 {
-            let found = self.lines.lock().unwrap().iter().filter(|line| wanted(line)).count();
-            if found >= count {
-                let lines: Vec<Value> = self.lines().into_iter().filter(|line| wanted(line)).collect();
-                assert_eq!(lines.len(), count, "{lines:#?}");
+    /// Never, unless another caller panicked before.
+    pub async fn lines_of(&self, request_id: &str) -> Vec<Value> {
+        for _ in 0..50 {
+            let lines: Vec<Value> = {
+                let lines = self.lines.lock().unwrap();
+                lines.iter().filter(|line| line["requestId"] == request_id).cloned().collect()
+            };
+            if are_complete(&lines) {
                 return lines;
             }
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
-        panic!("there are no {count} such lines: {:#?}", self.lines());
+        Vec::new()
+    }
+
+    /// Whether a line is about a request, and not about a connection that one of them needed.
+    #[must_use]
+    pub fn is_request(line: &Value) -> bool {
+        line["stage"] == "request"
+    }
+}
+
+/// Every allowed request has its outcome, and the last one was not a redirect that is being followed.
+fn are_complete(lines: &[Value]) -> bool {
+    let count = |key: &str, value: &str| lines.iter().filter(|line| line[key] == value).count();
+    let outcomes = count("event_type", "egress_outcome");
+    let requests = lines.iter().filter(|line| Function::is_request(line));
+    let allowed = requests.filter(|line| line["action"] == "allowed").count() - outcomes;
+    allowed == outcomes && lines.last().is_some_and(|line| line["outcome"] != "redirected")
+}
+
+async fn collect(output: ChildStdout, lines: Arc<Mutex<Vec<Value>>>, on_line: impl Fn(&str)) {
+    let mut output = BufReader::new(output).lines();
+    while let Ok(Some(line)) = output.next_line().await {
+        on_line(&line);
+        if let Ok(line) = serde_json::from_str(&line) {
+            ValidatedAudit::validate(&line);
+            lines.lock().unwrap().push(line);
+        }
     }
 }

@@ -20,6 +20,9 @@ mod proxy;
 mod resolver;
 mod runtime_api;
 mod server;
+mod test_function;
+mod service;
+mod tls;
 
 pub use appconfig::AppConfigExtension;
 pub use audit::ValidatedAudit;
@@ -28,7 +31,10 @@ pub use function::Function;
 pub use proxy::Proxy;
 pub use resolver::Names;
 pub use runtime_api::{Answer, Invocation, RuntimeApi};
-pub use server::{Seen, Server, certificate_in_pem};
+pub use server::{Seen, Server};
+pub use service::{NotInstalled, Service, may_skip};
+pub use test_function::TestFunction;
+pub use tls::{TlsFront, certificate_in_pem};
 
 /// The code of the README, compiled as a test.
 #[cfg(doctest)]

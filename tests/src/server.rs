@@ -15,11 +15,12 @@ use hyper::body::{Frame, Incoming};
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use hyper_util::server::conn::auto;
-use rustls::pki_types::PrivateKeyDer;
 use rustls::pki_types::pem::PemObject;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::{TcpListener, UnixListener};
 use tokio_rustls::TlsAcceptor;
+
+use crate::tls::certificate;
 
 /// A request as a server saw it.
 #[derive(Clone, Debug)]
@@ -103,7 +104,7 @@ impl Server {
         assert!(ip.is_loopback(), "only loopback is ever listened on");
         let listener = TcpListener::bind((ip, 0)).await.expect("a loopback address can be listened on");
         let address = listener.local_addr().ok();
-        let (acceptor, ca) = tls.map(certificate).unzip();
+        let (acceptor, ca) = tls.map(|names| certificate(names, &["h2", "http/1.1"])).unzip();
         let shared = Arc::<Shared>::default();
         let log = Arc::clone(&shared);
         let task = tokio::spawn(async move {
@@ -224,36 +225,6 @@ impl Drop for Server {
     fn drop(&mut self) {
         self.task.abort();
     }
-}
-
-/// A certificate for these names that is its own authority, and its key, in PEM; for a server that is a program.
-///
-/// # Panics
-///
-/// When one of the names is none.
-#[must_use]
-pub fn certificate_in_pem(names: &[&str]) -> (String, String) {
-    let issued = issue(names);
-    (issued.cert.pem(), issued.signing_key.serialize_pem())
-}
-
-fn issue(names: &[&str]) -> rcgen::CertifiedKey<rcgen::KeyPair> {
-    let names: Vec<String> = names.iter().map(|name| (*name).to_owned()).collect();
-    rcgen::generate_simple_self_signed(names).expect("a certificate")
-}
-
-fn certificate(names: &[&str]) -> (TlsAcceptor, String) {
-    let issued = issue(names);
-    let key = PrivateKeyDer::Pkcs8(issued.signing_key.serialize_der().into());
-    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
-    let mut config = rustls::ServerConfig::builder_with_provider(provider)
-        .with_safe_default_protocol_versions()
-        .expect("TLS 1.2 and 1.3")
-        .with_no_client_auth()
-        .with_single_cert(vec![issued.cert.der().clone()], key)
-        .expect("a key that fits");
-    config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
-    (TlsAcceptor::from(Arc::new(config)), issued.cert.pem())
 }
 
 async fn serve<S>(name: &'static str, shared: Arc<Shared>, sni: Option<String>, stream: S)

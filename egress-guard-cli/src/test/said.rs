@@ -76,7 +76,7 @@ impl From<Decision<'_>> for Said {
             }
             Decision::Deny { reason, rule, policy, mode } => Self {
                 outcome: if mode == Mode::Enforce { Outcome::Denied } else { Outcome::Reported },
-                rule: rule.map(|rule| rule.to_string()),
+                rule: rule.map(ToString::to_string),
                 reason: Some(reason),
                 policy: Some(policy.to_string()),
             },

@@ -29,7 +29,6 @@ use std::process::ExitCode;
 
 use comfy_table::{Table, presets};
 use egress_guard_tests::RuntimeApi;
-use function::Function;
 use scenario::{Report, World, scenarios};
 
 #[tokio::main]
@@ -46,7 +45,7 @@ async fn main() -> ExitCode {
 async fn run() -> Result<Vec<Report>, String> {
     let (policy, binary) = arguments()?;
     let (api, world) = (RuntimeApi::start().await, World::start().await);
-    let mut function = Function::start(&binary, &policy, &api, &world)?;
+    let mut function = function::start(&binary, &policy, &api, &world)?;
     let mut reports = Vec::new();
     for (number, scenario) in scenarios(&world).into_iter().enumerate() {
         reports.push(scenario.play(number + 1, &api, &mut function, &world).await?);

@@ -2,10 +2,8 @@
 
 use std::time::Duration;
 
-use egress_guard_tests::{Answer, Proxy, RuntimeApi, Seen, Server};
+use egress_guard_tests::{Answer, Function, Proxy, RuntimeApi, Seen, Server};
 use serde_json::{Value, json};
-
-use crate::function::{Function, is_request};
 
 /// The partner, and everything that the function must not reach. Loopback addresses play the forbidden places, so that
 /// a bug, or the deliberately broken policy, sends nothing to a real one.
@@ -200,7 +198,7 @@ fn is_allowed(request: &Seen, world: &World) -> bool {
 
 fn decisions(lines: &[Value]) -> Vec<String> {
     let decisions = lines.iter().filter(|line| line["event_type"] == "egress_decision");
-    let of_interest = decisions.filter(|line| is_request(line) || line["action"] == "denied");
+    let of_interest = decisions.filter(|line| Function::is_request(line) || line["action"] == "denied");
     of_interest
         .map(|line| match (line["action"].as_str(), line["rule_id"].as_str(), line["reason"].as_str()) {
             (Some("allowed"), Some(rule), _) => format!("allowed by {rule}"),
