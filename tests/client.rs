@@ -581,6 +581,26 @@ async fn every_attempt_of_a_retry_above_is_decided_and_recorded() {
 }
 
 #[tokio::test]
+async fn what_reqwest_would_send_again_by_itself_is_not() {
+    let builder =
+        || {
+            let twice = reqwest::retry::for_host("api.test").no_budget().max_retries_per_request(2);
+            reqwest::Client::builder().retry(twice.classify_fn(|attempt| {
+                if attempt.status().is_some() { attempt.retryable() } else { attempt.success() }
+            }))
+        };
+    let fixture = Fixture::new().await;
+    let unguarded = builder().resolve("api.test", fixture.server.address()).build().unwrap();
+    unguarded.get(fixture.url("/")).send().await.unwrap();
+    assert_eq!(fixture.server.seen().len(), 3, "reqwest does it unguarded");
+
+    let guarded = fixture.guard.client(ClientOptions::from(builder()).resolver(names())).unwrap();
+    guarded.get(fixture.url("/")).send().await.unwrap();
+    assert_eq!(fixture.server.seen().len(), 4);
+    assert_eq!(fixture.audit.decisions_at("request").len(), 1);
+}
+
+#[tokio::test]
 async fn the_longest_timeout_is_none() {
     let fixture = Fixture::new().await;
     let response = fixture.http.get(fixture.url("/")).timeout(Duration::MAX).send().await.unwrap();

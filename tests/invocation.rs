@@ -11,12 +11,13 @@ use aws_sdk_dynamodb::config::Credentials;
 use aws_sdk_dynamodb::types::AttributeValue;
 use bytes::Bytes;
 use egress_guard::{Client, ClientOptions, Guard, JsonLines, LambdaLayer, Policy, Rule, denied, in_current_invocation};
-use egress_guard_tests::{Answer, Names, Server, TestFunction, ValidatedAudit, dynamodb};
+use egress_guard_tests::{Answer, Names, Seen, Server, TestFunction, ValidatedAudit, dynamodb};
 use http_body_util::{BodyExt, Full};
 use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::TokioExecutor;
 use lambda_runtime::{Context, Error, LambdaEvent, LambdaInvocation, Runtime, SnapStartResource, service_fn};
 use serde_json::{Value, json};
+use tokio::sync::{Mutex, MutexGuard};
 use tower::{Layer, ServiceBuilder, ServiceExt};
 
 const DYNAMODB: &str = "dynamodb.ap-northeast-1.amazonaws.com";
@@ -50,7 +51,12 @@ async fn put(table: &aws_sdk_dynamodb::Client, id: String) -> Result<(), Error> 
 
 // ----- in this process: a layer as the runtime calls it -----
 
+/// A process that handles one invocation at a time takes whatever belongs to none for the current one's, another test's
+/// requests too.
+static ONE_AT_A_TIME: Mutex<()> = Mutex::const_new(());
+
 struct Fixture {
+    _alone: MutexGuard<'static, ()>,
     server: Server,
     audit: ValidatedAudit,
     guard: Guard,
@@ -59,9 +65,14 @@ struct Fixture {
 
 impl Fixture {
     async fn new() -> Self {
-        let audit = ValidatedAudit::new();
-        let guard = Guard::new(policy(), audit.clone());
-        Self { server: Server::http("api", "127.0.0.1").await, http: client(&guard), guard, audit }
+        Self::with(Guard::new, names()).await
+    }
+
+    async fn with(guard: fn(Policy, ValidatedAudit) -> Guard, names: Names) -> Self {
+        let (alone, audit) = (ONE_AT_A_TIME.lock().await, ValidatedAudit::new());
+        let guard = guard(policy(), audit.clone());
+        let http = guard.client(ClientOptions::from(reqwest::Client::builder()).resolver(names)).unwrap();
+        Self { _alone: alone, server: Server::http("api", "127.0.0.1").await, audit, guard, http }
     }
 
     fn url(&self) -> String {
@@ -200,15 +211,13 @@ async fn an_invocation_fails_with_its_first_denial_if_it_is_to() {
 
 #[tokio::test]
 async fn a_quarantined_environment_lets_nothing_out() {
-    let (api, database) = (Server::http("api", "127.0.0.1").await, Server::http("dynamodb", "127.0.0.1").await);
-    let database = database.answering(dynamodb(&[]));
-    let audit = ValidatedAudit::new();
-    let guard = Guard::quarantining(policy(), audit.clone());
+    let database = Server::http("dynamodb", "127.0.0.1").await.answering(dynamodb(&[]));
+    let Fixture { _alone, server: api, audit, guard, http: full } = Fixture::with(Guard::quarantining, names()).await;
     let url = format!("http://api.test:{}/", api.port());
 
     // Every client, and a connection of each that a pool could keep.
     let options = || ClientOptions::from(reqwest::Client::builder()).resolver(names());
-    let (full, ordinary) = (guard.client(options()).unwrap(), guard.reqwest(options()).unwrap());
+    let ordinary = guard.reqwest(options()).unwrap();
     let made = guard.clone();
     let blocking = tokio::task::spawn_blocking(move || {
         made.reqwest_blocking(ClientOptions::from(reqwest::Client::builder()).resolver(names())).unwrap()
@@ -272,6 +281,94 @@ async fn a_quarantined_environment_lets_nothing_out() {
     let postures: Vec<_> = after.iter().filter(|line| line["event_type"] == "egress_posture").collect();
     assert_eq!(postures.len(), 1, "{after:#?}");
     assert!(postures[0]["level"] == "WARN" && postures[0]["message"].as_str().unwrap().contains("quarantine"));
+}
+
+#[tokio::test]
+async fn what_nobody_asked_for_and_what_is_too_much_begins_no_quarantine() {
+    // One address too much in an answer.
+    let mixed = Names::new().with("api.test", &["127.0.0.2", "127.0.0.1"]);
+    let fixture = Fixture::with(Guard::quarantining, mixed).await;
+    let summary = fixture
+        .invoke(&fixture.guard.lambda_layer().max_requests(1), context("one"), async {
+            fixture.http.get(fixture.url()).send().await.unwrap();
+            let error = fixture.http.get(fixture.url()).send().await.unwrap_err();
+            assert_eq!(error.denied().unwrap().reason().as_str(), "request-limit");
+        })
+        .await;
+    assert_eq!(fixture.audit.denials(), ["address-not-allowed", "request-limit"]);
+    assert_eq!(told(&summary, &["allowed_count", "denied_count"]), [json!(1), json!(1)]);
+    fixture.http.get(fixture.url()).send().await.unwrap();
+    fixture.guard.before_snapshot().await.unwrap();
+}
+
+#[tokio::test]
+async fn a_quarantine_marks_what_is_under_way_and_lets_no_snapshot_be_made() {
+    let fixture = Fixture::with(Guard::quarantining, names()).await;
+    let under_way = fixture.http.get(fixture.url()).send().await.unwrap();
+    fixture.http.get("http://evil.test/").send().await.unwrap_err();
+    drop(under_way);
+    let outcome = fixture.audit.of_type("outcome").pop().unwrap();
+    assert_eq!((&outcome["action"], &outcome["quarantined"]), (&json!("allowed"), &json!(true)));
+    assert!(fixture.guard.before_snapshot().await.unwrap_err().to_string().contains("quarantine"));
+}
+
+#[tokio::test]
+async fn the_limits_of_several_layers_hold_and_one_of_them_sums_up() {
+    let fixture = Fixture::new().await;
+    let inner = fixture.guard.lambda_layer().max_bytes_sent(3).fail_invocation();
+    let handler = service_fn(|_: LambdaEvent<()>| async {
+        let send = |body| fixture.http.post(fixture.url()).body(body).send();
+        assert_eq!(send("four").await.unwrap_err().denied().unwrap().reason().as_str(), "byte-limit");
+        send("1").await.unwrap();
+        assert_eq!(send("1").await.unwrap_err().denied().unwrap().reason().as_str(), "request-limit");
+        Ok::<_, Error>(())
+    });
+    let layer = fixture.guard.lambda_layer().max_requests(1);
+    let summary = fixture
+        .invoke(&layer, context("one"), async {
+            let error = inner.layer(handler).oneshot(LambdaEvent::new((), context("one"))).await.unwrap_err();
+            assert_eq!(denied(&*error).unwrap().reason().as_str(), "byte-limit");
+        })
+        .await;
+    assert_eq!(fixture.audit.of_type("summary").len(), 1);
+    assert_eq!(told(&summary, &["allowed_count", "denied_count", "bytes_sent"]), [json!(1), json!(2), json!(1)]);
+}
+
+#[tokio::test]
+async fn a_redirect_that_an_ordinary_client_follows_counts() {
+    let fixture = Fixture::new().await;
+    let around = |seen: &Seen| {
+        let to = http::Response::builder().status(302).header("location", format!("{}x", seen.target));
+        Some(to.body(Bytes::new()).unwrap())
+    };
+    let server = Server::http("api", "127.0.0.1").await.answering(around);
+    let ordinary = ClientOptions::from(reqwest::Client::builder()).resolver(names());
+    let ordinary = fixture.guard.reqwest(ordinary).unwrap();
+    fixture
+        .invoke(&fixture.guard.lambda_layer().max_requests(2), context("one"), async {
+            let error = ordinary.get(format!("http://api.test:{}/", server.port())).send().await.unwrap_err();
+            assert_eq!(denied(&error).unwrap().reason().as_str(), "request-limit");
+        })
+        .await;
+    assert_eq!(server.seen().len(), 3, "the first request, which nobody sees, and two redirects");
+}
+
+#[tokio::test]
+async fn a_task_from_before_an_invocation_belongs_to_the_one_that_runs() {
+    let fixture = Fixture::new().await;
+    let (begin, begun) = tokio::sync::oneshot::channel::<()>();
+    let request = fixture.http.get(fixture.url());
+    let task = tokio::spawn(in_current_invocation(async move {
+        begun.await.unwrap();
+        request.send().await.unwrap();
+    }));
+    let summary = fixture
+        .invoke(&fixture.guard.lambda_layer(), context("one"), async {
+            begin.send(()).unwrap();
+            task.await.unwrap();
+        })
+        .await;
+    assert_eq!(summary["allowed_count"], 1);
 }
 
 #[tokio::test]

@@ -150,7 +150,7 @@ impl AppConfig {
                 Ok(answer) if answer == last => last_failure = None,
                 Ok(answer) => {
                     match self.accept(&answer) {
-                        Ok(policy) => guard.replace_policy(&policy),
+                        Ok(policy) => guard.replace_policy(policy),
                         Err(error) => guard.keep_policy(Some(&sha256(&answer.text)), &error),
                     }
                     (last, last_failure) = (answer, None);

@@ -56,6 +56,15 @@ impl Context {
     }
 }
 
+/// Runs what no invocation is to be charged with.
+#[cfg(feature = "hyper-util")]
+pub(crate) fn outside_of_invocations<R>(call: impl FnOnce() -> R) -> R {
+    #[cfg(feature = "lambda")]
+    return Context::Unknown.enter(call);
+    #[cfg(not(feature = "lambda"))]
+    call()
+}
+
 #[cfg(feature = "lambda")]
 pub use carried::{InInvocation, in_current_invocation};
 
@@ -71,7 +80,8 @@ mod carried {
     use super::{Arc, Context, Invocation};
 
     tokio::task_local! {
-        static CARRIED: Context;
+        /// Absent in what was begun outside of an invocation.
+        static CARRIED: Option<Context>;
     }
 
     /// The one invocation of a process that handles one at a time.
@@ -79,7 +89,7 @@ mod carried {
 
     impl Context {
         pub(crate) fn current() -> Self {
-            CARRIED.try_with(Self::clone).unwrap_or_else(|_| {
+            CARRIED.try_with(Option::clone).ok().flatten().unwrap_or_else(|| {
                 let only = ONLY.read().unwrap_or_else(PoisonError::into_inner);
                 only.as_ref().map_or(Self::Unknown, |invocation| Self::Process(Arc::clone(invocation)))
             })
@@ -87,30 +97,37 @@ mod carried {
 
         /// Runs `call` with this context, for what a service does before it returns its future.
         pub(crate) fn enter<R>(&self, call: impl FnOnce() -> R) -> R {
-            CARRIED.sync_scope(self.clone(), call)
+            CARRIED.sync_scope(Some(self.clone()), call)
         }
 
         pub(crate) fn carry<F: Future>(self, future: F) -> InInvocation<F> {
-            InInvocation { inner: CARRIED.scope(self, future) }
+            // What begins outside of an invocation may run in one later.
+            let carried = Some(self).filter(|context| context.invocation().is_some());
+            InInvocation { inner: CARRIED.scope(carried, future) }
         }
     }
 
     /// Makes an invocation the process's only one for as long as this lives.
     #[derive(Debug)]
-    pub(crate) struct OnlyInvocation(Arc<Invocation>);
+    pub(crate) struct OnlyInvocation {
+        invocation: Arc<Invocation>,
+        before: Option<Arc<Invocation>>,
+    }
 
     impl OnlyInvocation {
         pub(crate) fn begin(invocation: Arc<Invocation>) -> Self {
-            *ONLY.write().unwrap_or_else(PoisonError::into_inner) = Some(Arc::clone(&invocation));
-            Self(invocation)
+            let before = ONLY.write().unwrap_or_else(PoisonError::into_inner).replace(Arc::clone(&invocation));
+            Self { invocation, before }
         }
     }
 
     impl Drop for OnlyInvocation {
         fn drop(&mut self) {
             let mut only = ONLY.write().unwrap_or_else(PoisonError::into_inner);
-            if only.as_ref().is_some_and(|current| Arc::ptr_eq(current, &self.0)) {
-                *only = None;
+            if only.as_ref().is_some_and(|current| Arc::ptr_eq(current, &self.invocation)) {
+                // A layer around this one's may have begun the same invocation.
+                let is_same = |before: &Arc<Invocation>| before.request_id == self.invocation.request_id;
+                *only = self.before.take().filter(is_same);
             }
         }
     }
@@ -143,7 +160,7 @@ mod carried {
         #[must_use = "futures do nothing unless polled"]
         pub struct InInvocation<F> {
             #[pin]
-            inner: TaskLocalFuture<Context, F>,
+            inner: TaskLocalFuture<Option<Context>, F>,
         }
     }
 

@@ -3,9 +3,10 @@
 use std::collections::HashSet;
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Mutex, OnceLock, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::{Duration, Instant, SystemTime};
 
+use super::Invocation;
 use crate::decision::Reason;
 use crate::denied::Denied;
 use crate::destination::Destination;
@@ -23,6 +24,8 @@ pub(crate) struct Limits {
 #[derive(Debug, Default)]
 pub(crate) struct Ledger {
     limits: Limits,
+    /// The same invocation as a layer around this one's has it: what happens is entered there too.
+    around: Option<Arc<Invocation>>,
     requests: AtomicU64,
     bytes: AtomicU64,
     allowed: AtomicU64,
@@ -57,8 +60,12 @@ pub(crate) struct Summary {
 }
 
 impl Ledger {
-    pub(crate) fn new(limits: Limits) -> Self {
-        Self { limits, ..Self::default() }
+    pub(crate) fn new(limits: Limits, around: Option<Arc<Invocation>>) -> Self {
+        Self { limits, around, ..Self::default() }
+    }
+
+    fn around(&self) -> Option<&Self> {
+        self.around.as_ref().map(|invocation| &invocation.ledger)
     }
 
     /// Takes one more request into account, or says which limit it would exceed. What has no length exceeds any.
@@ -74,14 +81,17 @@ impl Ledger {
             let add = |sum: u64| Some(sum + 1).filter(|sum| *sum <= most);
             self.requests.fetch_update(Ordering::Relaxed, Ordering::Relaxed, add).map_err(|_| Reason::RequestLimit)?;
         }
-        Ok(())
+        self.around().map_or(Ok(()), |around| around.take(now, body_length))
     }
 
     pub(crate) fn is_too_late(&self, now: SystemTime) -> bool {
-        self.limits.until.is_some_and(|until| now >= until)
+        self.limits.until.is_some_and(|until| now >= until) || self.around().is_some_and(|it| it.is_too_late(now))
     }
 
     pub(crate) fn note_denied(&self, denied: &Denied) {
+        if let Some(around) = self.around() {
+            around.note_denied(denied);
+        }
         self.denied.fetch_add(1, Ordering::Relaxed);
         self.first_denial.get_or_init(|| denied.clone());
     }
@@ -93,6 +103,9 @@ impl Ledger {
 
     /// A request has been allowed, and begins.
     pub(crate) fn begin(&self, destination: &Destination, would_deny: bool) {
+        if let Some(around) = self.around() {
+            around.begin(destination, would_deny);
+        }
         self.allowed.fetch_add(1, Ordering::Relaxed);
         self.would_deny.fetch_add(u64::from(would_deny), Ordering::Relaxed);
         let mut hasher = DefaultHasher::new();
@@ -105,6 +118,9 @@ impl Ledger {
 
     /// An allowed request is over.
     pub(crate) fn end(&self, bytes_sent: Option<u64>, bytes_received: Option<u64>) {
+        if let Some(around) = self.around() {
+            around.end(bytes_sent, bytes_received);
+        }
         self.bytes_sent.fetch_add(bytes_sent.unwrap_or(0), Ordering::Relaxed);
         self.bytes_received.fetch_add(bytes_received.unwrap_or(0), Ordering::Relaxed);
         let mut egress = self.egress.lock().unwrap_or_else(PoisonError::into_inner);
@@ -139,7 +155,7 @@ mod tests {
 
     #[test]
     fn a_limit_is_reached_and_never_exceeded() {
-        let ledger = Ledger::new(Limits { requests: Some(3), bytes: Some(100), until: None });
+        let ledger = Ledger::new(Limits { requests: Some(3), bytes: Some(100), until: None }, None);
         let cases = [
             (Some(60), Ok(())),
             (Some(41), Err(Reason::ByteLimit)),
@@ -156,7 +172,7 @@ mod tests {
 
     #[test]
     fn nothing_is_begun_once_it_is_too_late() {
-        let ledger = Ledger::new(Limits { until: Some(NOW + Duration::from_secs(1)), ..Limits::default() });
+        let ledger = Ledger::new(Limits { until: Some(NOW + Duration::from_secs(1)), ..Limits::default() }, None);
         assert_eq!(ledger.take(NOW, None), Ok(()));
         assert_eq!(ledger.take(NOW + Duration::from_secs(1), None), Err(Reason::DeadlineNear));
     }

@@ -23,10 +23,13 @@ pub use record::{AUDIT_SCHEMA, AuditEvent, AuditRecord};
 pub use self::tracing::TracingSink;
 
 pub(crate) use invocation::Context;
+pub(crate) use invocation::Invocation;
+#[cfg(feature = "lambda")]
+pub(crate) use invocation::OnlyInvocation;
+#[cfg(feature = "hyper-util")]
+pub(crate) use invocation::outside_of_invocations;
 #[cfg(feature = "lambda")]
 pub use invocation::{InInvocation, in_current_invocation};
-#[cfg(feature = "lambda")]
-pub(crate) use invocation::{Invocation, OnlyInvocation};
 #[cfg(feature = "lambda")]
 pub(crate) use ledger::{Ledger, Limits};
 

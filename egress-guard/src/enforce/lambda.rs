@@ -49,6 +49,9 @@ impl Guard {
 
 /// Layer that applies [`LambdaService`]; made by [`Guard::lambda_layer`].
 ///
+/// Several may be given to one runtime and its handler, this one and that of [`fail_invocation`](Self::fail_invocation):
+/// the limits of each hold, and the outermost sums up.
+///
 /// Its limits hold for each invocation by itself, and for what is known to belong to it: requests of a bare
 /// `tokio::spawn` do not with `run_concurrent`. They count whole requests, so those of the ordinary clients
 /// (`Guard::reqwest`), which nobody sees, they do not; each redirect and each retry of the AWS SDK counts as one.
@@ -79,7 +82,7 @@ impl LambdaLayer {
     /// Begins no request, and no connection, in the last moments of an invocation, with the reason `deadline-near`:
     /// Lambda would end the process before it could be told what became of it.
     ///
-    /// A deadline that lies in the past, or more than a day ahead, is an emulator's and not taken seriously.
+    /// A deadline that is more than a day away, ahead or past, is an emulator's and not taken seriously.
     pub fn keep_free_before_deadline(mut self, time: Duration) -> Self {
         self.reserve = Some(time);
         self
@@ -110,15 +113,24 @@ impl LambdaLayer {
 
     fn begin(&self, context: &lambda_runtime::Context) -> Running {
         let limits = Limits { until: self.until(context.deadline(), SystemTime::now()), ..self.limits };
-        let invocation = Arc::new(identify(context, Ledger::new(limits)));
+        let around = match Context::current() {
+            Context::Task(around) if *around.request_id == *shortened(&context.request_id, 192) => Some(around),
+            _ => None,
+        };
+        let is_outermost = around.is_none();
+        let invocation = Arc::new(identify(context, Ledger::new(limits, around)));
         let only = self.one_at_a_time.then(|| OnlyInvocation::begin(Arc::clone(&invocation)));
-        Running { guard: self.guard.clone(), invocation, _only: only }
+        Running { guard: self.guard.clone(), invocation, is_outermost, _only: only }
     }
 
     fn until(&self, deadline: SystemTime, now: SystemTime) -> Option<SystemTime> {
-        let left = deadline.duration_since(now).ok().filter(|left| *left <= Duration::from_secs(86_400))?;
-        // Where less is left than is to be kept free, nothing may begin.
-        Some(now + left.saturating_sub(self.reserve?))
+        let reserve = self.reserve?;
+        let credible = |distance: &Duration| *distance <= Duration::from_secs(86_400);
+        match deadline.duration_since(now) {
+            // Where less is left than is to be kept free, nothing may begin.
+            Ok(left) => Some(left).filter(credible).map(|left| now + left.saturating_sub(reserve)),
+            Err(over) => Some(over.duration()).filter(credible).map(|_| now),
+        }
     }
 }
 
@@ -228,6 +240,8 @@ fn identify(context: &lambda_runtime::Context, ledger: Ledger) -> Invocation {
 struct Running {
     guard: Guard,
     invocation: Arc<Invocation>,
+    /// Of several layers one sums up.
+    is_outermost: bool,
     _only: Option<OnlyInvocation>,
 }
 
@@ -242,7 +256,9 @@ impl Running {
 
 impl Drop for Running {
     fn drop(&mut self) {
-        self.guard.record_summary(&self.invocation);
+        if self.is_outermost {
+            self.guard.record_summary(&self.invocation);
+        }
     }
 }
 
@@ -315,6 +331,18 @@ where
 /// # }
 /// ```
 impl SnapStartResource for Guard {
+    /// Fails in quarantine: everything that is restored would begin in it, and the snapshot must not be made.
+    fn before_snapshot(&self) -> BoxFuture<'_, Result<(), lambda_runtime::Error>> {
+        let quarantined = self.policy().is_quarantined();
+        Box::pin(async move {
+            if quarantined {
+                Err("egress was denied during initialisation, and is in quarantine".into())
+            } else {
+                Ok(())
+            }
+        })
+    }
+
     fn after_restore(&self) -> BoxFuture<'_, Result<(), lambda_runtime::Error>> {
         self.begin_environment();
         Box::pin(async { Ok(()) })
@@ -337,6 +365,7 @@ mod tests {
         for (name, deadline, expected) in [
             ("usual", now + seconds(30), Some(now + seconds(28))),
             ("less than is kept free", now + seconds(1), Some(now)),
+            ("just over", now - seconds(1), Some(now)),
             ("in 1970, as cargo lambda has it", UNIX_EPOCH + seconds(600), None),
             ("years ahead", now + seconds(1_000_000_000), None),
         ] {

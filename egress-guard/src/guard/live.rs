@@ -23,11 +23,12 @@ impl Guard {
     }
 
     /// Puts another policy in force, for the next request on, and records what has changed.
-    pub(crate) fn replace_policy(&self, policy: &Policy) {
-        let old = self.swap_policy(policy);
-        let moment = self.moment();
-        let reporting = posture::layers_that_only_report(&moment.policy, moment.now);
+    pub(crate) fn replace_policy(&self, policy: Policy) {
+        // Before the swap: whoever sees the new policy is not to take it for the end of the old one's report-only.
+        let reporting = posture::layers_that_only_report(&policy, (self.inner.clock)());
         self.inner.reporting.store(reporting, Ordering::Relaxed);
+        let old = self.inner.policy.swap(Arc::new(policy));
+        let moment = self.moment();
         self.record_posture(&moment, Some(&old));
         self.inner.replaced.send_replace(());
     }

@@ -56,7 +56,7 @@ use crate::policy::{Mode, Policy, RuleId};
 /// | `aws_http_client` | the AWS SDK's HTTP client | every attempt of every request, the name, the connection |
 /// | [`layer`](Self::layer) | any tower stack of `http::Request` | every request |
 /// | `connector`, `resolver` | hyper-util's connector and resolver | the connection; the name |
-/// | `lambda_layer` | the Lambda runtime | nothing: it names the invocation in every audit line |
+/// | `lambda_layer` | the Lambda runtime | an invocation's limits; it names the invocation in every audit line |
 ///
 /// ```
 /// use egress_guard::{Guard, JsonLines, Policy, Rule};
@@ -93,7 +93,8 @@ impl Guard {
         Self::with_clock(policy, sink, false, SystemTime::now)
     }
 
-    /// The same, with a quarantine: from the first denial on that is enforced, nothing is allowed any more, in any
+    /// The same, with a quarantine: from the first denial on that is enforced, but for those by a limit of the
+    /// Lambda layer, nothing is allowed any more, in any
     /// invocation and by any client of this guard, until Lambda replaces the execution environment.
     ///
     /// Code that tries what is not allowed may not be its owner's any more, and what it tries next may be allowed. Every
@@ -191,7 +192,19 @@ impl Guard {
             answer = Answer::Deny(Denial::by(policy.innermost(), reason, None, Mode::Enforce));
         }
         let grant = self.carry_out(&answer, &moment, &line, &request, true)?;
-        Ok(Exchange::begin(self.clone(), moment, line, attempt, destination, grant))
+        // While its line was written, another denial may have begun the quarantine.
+        let overtaken = self.is_quarantined().then(|| {
+            let denial = Denial::by(moment.policy.innermost(), Reason::Quarantined, None, Mode::Enforce);
+            Denied::new(&denial, &request)
+        });
+        let exchange = Exchange::begin(self.clone(), moment, line, attempt, destination, grant);
+        match overtaken {
+            None => Ok(exchange),
+            Some(denied) => {
+                exchange.settle(Outcome::Denied(denied.reason()), None);
+                Err(denied)
+            }
+        }
     }
 
     /// Records a decision and turns it into what the caller does.
@@ -245,15 +258,24 @@ impl Guard {
     }
 
     fn record_denied(&self, moment: &Moment, line: &Line, request: &Request<'_>, denied: &Denied) {
-        let record = AuditRecord {
+        self.deny(moment, denied, self.denial_record(moment, line, request, denied));
+    }
+
+    fn denial_record<'a>(
+        &self,
+        moment: &'a Moment,
+        line: &Line,
+        request: &Request<'a>,
+        denied: &'a Denied,
+    ) -> AuditRecord<'a> {
+        AuditRecord {
             level: "WARN",
             action: Some("denied"),
             reason: Some(denied.reason().as_str()),
             rule_id: denied.rule().map(RuleId::as_str),
             denied_by: moment.denied_by(denied),
             ..self.request_record(AuditEvent::Decision, moment, line, request, denied.to_string())
-        };
-        self.deny(moment, denied, record);
+        }
     }
 
     fn record_unread(&self, moment: &Moment, line: &Line, method: Option<&Method>, denied: Denied) -> Denied {
@@ -276,8 +298,8 @@ impl Guard {
     /// A denial stands whether or not it could be recorded.
     fn deny(&self, moment: &Moment, denied: &Denied, record: AuditRecord<'_>) {
         moment.count_denied(denied);
-        let quarantine_begins = self.begin_quarantine();
-        let _ = self.inner.sink.record(&AuditRecord { quarantined: self.inner.quarantines.then_some(true), ..record });
+        let quarantine_begins = !is_a_limit(denied.reason()) && self.begin_quarantine();
+        let _ = self.inner.sink.record(&AuditRecord { quarantined: self.is_quarantined().then_some(true), ..record });
         if quarantine_begins {
             self.announce_quarantine(moment);
         }
@@ -353,6 +375,11 @@ impl fmt::Debug for Guard {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Guard").field("policy", &self.policy()).finish_non_exhaustive()
     }
+}
+
+/// Whether a denial is about how much an invocation sends, and not about what.
+fn is_a_limit(reason: Reason) -> bool {
+    matches!(reason, Reason::ByteLimit | Reason::DeadlineNear | Reason::RequestLimit)
 }
 
 /// How much of a path an audit line carries, in bytes.

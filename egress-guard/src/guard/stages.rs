@@ -25,9 +25,18 @@ impl Guard {
     ) -> Result<(), Denied> {
         let (moment, line) = (self.moment(), Line { peer, ..Line::new(at.1, at.0, None) });
         let mut answer = moment.policy.answer(request, moment.now);
-        let is_too_late = moment.context.invocation().is_some_and(|it| it.ledger.is_too_late(moment.now));
-        if is_too_late && !answer.is_enforced_denial() {
-            answer = Answer::Deny(Denial::by(moment.policy.innermost(), Reason::DeadlineNear, None, Mode::Enforce));
+        let limit = || {
+            let ledger = &moment.context.invocation()?.ledger;
+            match at.1 {
+                // A request of its own, of which no other place sees the whole.
+                Stage::Redirect => ledger.take(moment.now, Some(0)).err(),
+                _ => ledger.is_too_late(moment.now).then_some(Reason::DeadlineNear),
+            }
+        };
+        if !answer.is_enforced_denial()
+            && let Some(reason) = limit()
+        {
+            answer = Answer::Deny(Denial::by(moment.policy.innermost(), reason, None, Mode::Enforce));
         }
         self.carry_out(&answer, &moment, &line, request, record_allowed).map(drop)
     }
@@ -71,10 +80,21 @@ impl Guard {
         let Moment { policy, now, .. } = self.moment();
         let is_allowed = |ip: &IpAddr| !policy.answer(&name.peer(*ip), now).is_enforced_denial();
         let (allowed, left_out): (Vec<IpAddr>, Vec<IpAddr>) = answer.partition(is_allowed);
-        let denied = left_out.first().and_then(|ip| self.judge(at, &name.peer(*ip), None, false).err());
-        match denied {
-            Some(denied) if allowed.is_empty() => Err(denied),
-            _ => Ok(allowed),
+        let Some(left_out) = left_out.first().map(|ip| name.peer(*ip)) else { return Ok(allowed) };
+        if allowed.is_empty() {
+            return self.judge(at, &left_out, None, false).map(|()| allowed);
+        }
+        self.record_left_out(at, &left_out);
+        Ok(allowed)
+    }
+
+    /// Records that an address is not used. Nobody asked for it, and what was asked for goes on: so it is no denial that
+    /// an invocation is charged with, or that begins a quarantine.
+    fn record_left_out(&self, at: At, request: &Request<'_>) {
+        let (moment, line) = (self.moment(), Line::new(at.1, at.0, None));
+        if let Answer::Deny(denial) = moment.policy.answer(request, moment.now) {
+            let denied = Denied::new(&denial, request);
+            let _ = self.inner.sink.record(&self.denial_record(&moment, &line, request, &denied));
         }
     }
 }

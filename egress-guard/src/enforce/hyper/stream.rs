@@ -11,6 +11,7 @@ use hyper_util::client::legacy::connect::{self, Connection};
 use tokio::sync::watch;
 
 use super::Connected;
+use crate::audit::outside_of_invocations;
 use crate::policy::Policy;
 
 pin_project_lite::pin_project! {
@@ -49,7 +50,8 @@ fn next(mut replacements: watch::Receiver<()>) -> Replaced {
 fn judge_again(connected: &Connected, under: &mut Arc<Policy>) -> io::Result<()> {
     let in_force = connected.guard.in_force();
     if !Arc::ptr_eq(&in_force, under) {
-        let judged = connected.judge(&in_force, false);
+        // Whoever polls the connection has not asked for anything.
+        let judged = outside_of_invocations(|| connected.judge(&in_force, false));
         judged.map_err(|denied| io::Error::new(io::ErrorKind::PermissionDenied, denied))?;
         *under = in_force;
     }

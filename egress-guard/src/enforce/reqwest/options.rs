@@ -115,18 +115,13 @@ impl Guard {
     /// If the policy states a `proxy`, every request goes through it, and its connections are checked to lead there. The
     /// proxy looks the names up then: what a rule's `addresses` say holds for the proxy alone.
     ///
-    /// What the builder says about proxies (the environment's too), redirects, DNS, `Referer` and the `danger` flags is
-    /// overruled; state redirects and a resolver in [`ClientOptions`]. `resolve` overrides and unix sockets cannot be
+    /// What the builder says about proxies (the environment's too), redirects, retries, DNS, `Referer` and the `danger`
+    /// flags is overruled. Nothing is sent again that was not decided again: retry above the client. State redirects and a resolver in [`ClientOptions`]. `resolve` overrides and unix sockets cannot be
     /// taken out of a builder; a connection over them is denied. A preconfigured TLS backend is used as it is.
     ///
     /// When a redirect leads to another origin, only headers that cannot be secret go along, and what was dropped
     /// once stays dropped. Default headers set on the builder cannot be dropped; they are sent blank there. A timeout
     /// set on the builder holds for each redirect alone, one set on a request for all together.
-    ///
-    /// # What it does not see
-    ///
-    /// A retry policy of the builder ([`ClientBuilder::retry`]) sends the same request again to the same destination,
-    /// without an audit line of its own. Retry above the client instead.
     ///
     /// # Errors
     ///
@@ -158,6 +153,8 @@ impl Guard {
         let make = move |builder: ClientBuilder| -> Result<Made, ClientError> {
             let builder_headers = acceptable_headers(&builder)?;
             let builder = guard.hooked(builder, Arc::clone(&resolver), redirect::Policy::none());
+            // What reqwest sends again by itself, nobody decides, counts or records.
+            let builder = builder.retry(::reqwest::retry::never());
             let http = match guard.in_force().proxy() {
                 Some(proxy) => builder.proxy(::reqwest::Proxy::all(proxy.to_string())?).build()?,
                 None => builder.build()?,
