@@ -77,6 +77,15 @@ impl Guard {
     /// let guard = Guard::new(Policy::builder("orders").allow(table).build()?, MemorySink::new());
     ///
     /// let config = aws_config::defaults(BehaviorVersion::latest()).http_client(guard.aws_http_client());
+    /// # // Whatever the guard does, nothing of an example goes farther than this machine.
+    /// # #[derive(Debug)]
+    /// # struct ThisMachine;
+    /// # impl aws_smithy_runtime_api::client::dns::ResolveDns for ThisMachine {
+    /// #     fn resolve_dns<'a>(&'a self, _: &'a str) -> aws_smithy_runtime_api::client::dns::DnsFuture<'a> {
+    /// #         aws_smithy_runtime_api::client::dns::DnsFuture::ready(Ok(vec![[127, 0, 0, 1].into()]))
+    /// #     }
+    /// # }
+    /// # let config = config.http_client(guard.aws_http_client().resolver(ThisMachine));
     /// # let config = config.credentials_provider(aws_sdk_sts::config::Credentials::new("id", "key", None, None, "doc"));
     /// let config = config.region(Region::new("eu-west-1")).load().await;
     ///
