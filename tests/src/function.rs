@@ -46,6 +46,17 @@ impl Function {
         Ok(Self { lines, collected, child })
     }
 
+    /// Every audit line so far.
+    ///
+    /// # Panics
+    ///
+    /// When a line was not as the schema says, or the function has ended.
+    #[must_use]
+    pub fn lines(&self) -> Vec<Value> {
+        assert!(!self.collected.is_finished(), "an audit line is not as the schema says, or the function has ended");
+        self.lines.lock().unwrap().clone()
+    }
+
     /// Ends when the function does.
     pub async fn ended(&mut self) -> String {
         match self.child.wait().await {
@@ -109,7 +120,9 @@ async fn collect(output: ChildStdout, lines: Arc<Mutex<Vec<Value>>>, on_line: im
     let mut output = BufReader::new(output).lines();
     while let Ok(Some(line)) = output.next_line().await {
         on_line(&line);
-        if let Ok(line) = serde_json::from_str(&line) {
+        // A test harness that runs the function begins its first line.
+        if let Some(json) = line.find('{').and_then(|at| line.get(at..)) {
+            let line = serde_json::from_str(json).expect("a whole line of JSON");
             ValidatedAudit::validate(&line);
             lines.lock().unwrap().push(line);
         }

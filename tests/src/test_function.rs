@@ -1,14 +1,11 @@
-//! A function that is an ignored test of the test program itself, in a process of its own, and the lines that it prints.
+//! A function that is an ignored test of the test program itself, in a process of its own.
 
-use std::process::Stdio;
-use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use serde_json::Value;
-use tokio::io::{AsyncBufReadExt, BufReader};
-use tokio::process::{Child, Command};
+use tokio::process::Command;
 
-use crate::{Answer, RuntimeApi, ValidatedAudit};
+use crate::{Answer, Function, RuntimeApi};
 
 const PATIENCE: Duration = Duration::from_secs(60);
 
@@ -16,8 +13,7 @@ const PATIENCE: Duration = Duration::from_secs(60);
 #[derive(Debug)]
 pub struct TestFunction {
     api: RuntimeApi,
-    lines: Arc<Mutex<Vec<Value>>>,
-    _child: Child,
+    function: Function,
 }
 
 impl TestFunction {
@@ -25,28 +21,14 @@ impl TestFunction {
     ///
     /// # Panics
     ///
-    /// When there is no such process to be had; later, when the function prints half a line.
+    /// When there is no such process to be had.
     pub async fn start(test: &str, environment: &[(&str, String)]) -> Self {
         let api = RuntimeApi::start().await;
-        let mut child = Command::new(std::env::current_exe().unwrap())
-            .args(["--exact", test, "--ignored", "--nocapture"])
-            .envs(api.environment())
-            .envs(environment.iter().map(|(name, value)| (name, value)))
-            .stdout(Stdio::piped())
-            .kill_on_drop(true)
-            .spawn()
-            .unwrap();
-        let lines = Arc::<Mutex<Vec<Value>>>::default();
-        let (mut output, collected) = (BufReader::new(child.stdout.take().unwrap()).lines(), Arc::clone(&lines));
-        tokio::spawn(async move {
-            while let Ok(Some(line)) = output.next_line().await {
-                // The test harness writes there too.
-                if let Some(json) = line.find('{').and_then(|at| line.get(at..)) {
-                    collected.lock().unwrap().push(serde_json::from_str(json).expect("a whole line of JSON"));
-                }
-            }
-        });
-        Self { api, lines, _child: child }
+        let mut command = Command::new(std::env::current_exe().unwrap());
+        command.args(["--exact", test, "--ignored", "--nocapture"]);
+        command.envs(environment.iter().map(|(name, value)| (name, value)));
+        let function = Function::start(command, &api, |_| ()).unwrap();
+        Self { api, function }
     }
 
     /// Hands the function an event, and waits for its answer.
@@ -62,24 +44,21 @@ impl TestFunction {
     ///
     /// # Panics
     ///
-    /// When one of them is not as the schema says.
+    /// As [`Function::lines`].
     #[must_use]
     pub fn lines(&self) -> Vec<Value> {
-        let lines = self.lines.lock().unwrap().clone();
-        lines.iter().for_each(ValidatedAudit::validate);
-        lines
+        self.function.lines()
     }
 
     /// The lines that `wanted` picks, once there are as many as expected.
     ///
     /// # Panics
     ///
-    /// When there are more, or not as many within the time that is reasonable.
+    /// When there are more, or not as many within the time that is reasonable; as [`Function::lines`].
     pub async fn lines_once(&self, count: usize, wanted: impl Fn(&Value) -> bool) -> Vec<Value> {
         for _ in 0..400 {
-            let found = self.lines.lock().unwrap().iter().filter(|line| wanted(line)).count();
-            if found >= count {
-                let lines: Vec<Value> = self.lines().into_iter().filter(|line| wanted(line)).collect();
+            let lines: Vec<Value> = self.lines().into_iter().filter(&wanted).collect();
+            if lines.len() >= count {
                 assert_eq!(lines.len(), count, "{lines:#?}");
                 return lines;
             }
