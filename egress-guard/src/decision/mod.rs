@@ -159,6 +159,9 @@ impl Policy {
     /// The decision, with all that the rules say.
     #[inline]
     pub(crate) fn answer(&self, request: &Request<'_>, now: SystemTime) -> Answer<'_> {
+        if self.is_quarantined() {
+            return Answer::Deny(Denial::by(self.innermost(), Reason::Quarantined, None, Mode::Enforce));
+        }
         let through_the_proxy;
         let request = match self.via(request.host, request.port) {
             None => request,
@@ -167,9 +170,7 @@ impl Policy {
                 &through_the_proxy
             }
         };
-        if self.is_quarantined() {
-            return Answer::Deny(Denial::by(self.innermost(), Reason::Quarantined, None, Mode::Enforce));
-        }
+        // Most policies are one layer, and need nothing of what weighs several.
         if self.outer().is_empty() {
             return match self.innermost().answer(request, now) {
                 LayerAnswer::Allow(rule) => Answer::Allow(Rules { rule, baseline: Vec::new() }),

@@ -53,7 +53,11 @@ pub(crate) fn with_allow_rule(layer: &Layer, draft: RuleDraft) -> Result<Layer, 
         ids: layer.rules.iter().map(|rule| rule.id.clone()).collect(),
         rules: layer.rules.clone(),
         hosts: layer.index.hosts.to_map(),
-        index: layer.index.clone(),
+        index: Index {
+            deny_any_host: layer.index.deny_any_host.clone(),
+            allow_any_host: layer.index.allow_any_host.clone(),
+            ..Index::default()
+        },
         networks: layer
             .index
             .networks

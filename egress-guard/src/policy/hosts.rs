@@ -9,7 +9,7 @@
 //!
 //! Decisions are made with the [index](super::index) that is made of such a map.
 
-use arrayvec::ArrayString;
+use arrayvec::{ArrayString, ArrayVec};
 use hashbrown::HashMap;
 
 use super::pattern::{HostPattern, Reach};
@@ -77,8 +77,10 @@ impl<V> HostMap<V> {
         if let Some(value) = self.exact.get(name) {
             visit(value);
         }
-        if self.below_depths != 0 {
-            self.visit_below(name, &mut visit);
+        for start in suffix_starts(name, self.below_depths) {
+            if let Some(value) = name.get(start..).and_then(|suffix| self.below.get(suffix)) {
+                visit(value);
+            }
         }
         self.shapes.visit(name, visit);
     }
@@ -92,26 +94,23 @@ impl<V> HostMap<V> {
     }
 }
 
-impl<V> HostMap<V> {
-    /// Walks the suffixes of a name from the right, as far as the deepest pattern reaches.
-    fn visit_below<'v>(&'v self, name: &str, visit: &mut impl FnMut(&'v V)) {
-        let mut labels = 0;
-        for (at, byte) in name.bytes().enumerate().rev() {
-            if byte != b'.' {
-                continue;
+/// Where the suffixes of a name begin that have as many labels as some bit of `depths` says, the shortest first.
+#[inline]
+pub(super) fn suffix_starts(name: &str, depths: u128) -> ArrayVec<usize, 127> {
+    let (mut depths, mut starts) = (depths >> 1, ArrayVec::new());
+    for (at, byte) in name.bytes().enumerate().rev() {
+        if depths == 0 {
+            break;
+        }
+        if byte == b'.' {
+            if depths & 1 == 1 {
+                // There is room for each bit.
+                let _ = starts.try_push(at + 1);
             }
-            labels += 1;
-            let depths = self.below_depths.checked_shr(labels).unwrap_or(0);
-            if depths & 1 == 1
-                && let Some(value) = name.get(at + 1..).and_then(|suffix| self.below.get(suffix))
-            {
-                visit(value);
-            }
-            if depths <= 1 {
-                return;
-            }
+            depths >>= 1;
         }
     }
+    starts
 }
 
 /// How many labels a name has.

@@ -10,10 +10,9 @@
 //! The hash function is a fast one. Whoever writes the policy writes all keys, and a name that is looked up adds none, so
 //! nobody can fill a bucket.
 
-use arrayvec::ArrayVec;
 use hashbrown::HashMap;
 
-use super::hosts::{HostMap, Shapes};
+use super::hosts::{HostMap, Shapes, suffix_starts};
 
 /// A [`HostMap`] that no longer changes.
 #[derive(Clone, Debug)]
@@ -94,18 +93,7 @@ impl<V> HostIndex<V> {
 
     /// The number of the longest listed suffix with fewer labels than the name.
     fn nearest_suffix(&self, name: &str) -> u32 {
-        let (mut depths, mut starts) = (self.depths >> 1, ArrayVec::<usize, 127>::new());
-        for (at, byte) in name.bytes().enumerate().rev() {
-            if depths == 0 {
-                break;
-            }
-            if byte == b'.' {
-                if depths & 1 == 1 {
-                    let _ = starts.try_push(at + 1);
-                }
-                depths >>= 1;
-            }
-        }
+        let starts = suffix_starts(name, self.depths);
         let suffixes = starts.iter().rev().filter_map(|start| name.get(*start..));
         suffixes.filter_map(|suffix| self.suffix_numbers.get(suffix)).next().copied().unwrap_or(NONE)
     }
