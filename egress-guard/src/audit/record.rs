@@ -179,7 +179,7 @@ impl<'a> AuditRecord<'a> {
             layer: None,
             layer_count: None,
             mode: policy.mode(now).as_str(),
-            quarantined: policy.is_quarantined().then_some(true),
+            quarantined: None,
             report_only_until: None,
             rule_count: None,
             adapters: None,

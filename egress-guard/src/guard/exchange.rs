@@ -77,7 +77,6 @@ impl Exchange {
         let micros = self.started.elapsed().as_micros();
         let mut record = self.guard.request_record(AuditEvent::Outcome, &self.moment, &self.line, &request, message);
         record.action = Some("allowed");
-        record.quarantined = self.guard.is_quarantined().then_some(true);
         if let Outcome::Denied(reason) = outcome {
             record.reason = Some(reason.as_str());
         }

@@ -258,7 +258,7 @@ impl Guard {
     }
 
     fn record_denied(&self, moment: &Moment, line: &Line, request: &Request<'_>, denied: &Denied) {
-        self.deny(moment, denied, self.denial_record(moment, line, request, denied));
+        self.deny(moment, denied, || self.denial_record(moment, line, request, denied));
     }
 
     fn denial_record<'a>(
@@ -279,7 +279,7 @@ impl Guard {
     }
 
     fn record_unread(&self, moment: &Moment, line: &Line, method: Option<&Method>, denied: Denied) -> Denied {
-        let record = AuditRecord {
+        self.deny(moment, &denied, || AuditRecord {
             level: "WARN",
             action: Some("denied"),
             reason: Some(denied.reason().as_str()),
@@ -290,16 +290,15 @@ impl Guard {
             hop: line.hop,
             attempt: line.attempt,
             ..self.record(AuditEvent::Decision, moment, denied.to_string())
-        };
-        self.deny(moment, &denied, record);
+        });
         denied
     }
 
-    /// A denial stands whether or not it could be recorded.
-    fn deny(&self, moment: &Moment, denied: &Denied, record: AuditRecord<'_>) {
+    /// A denial stands whether or not it could be recorded. The quarantine that it begins is told in its line.
+    fn deny<'a>(&self, moment: &Moment, denied: &Denied, record: impl FnOnce() -> AuditRecord<'a>) {
         moment.count_denied(denied);
         let quarantine_begins = !is_a_limit(denied.reason()) && self.begin_quarantine();
-        let _ = self.inner.sink.record(&AuditRecord { quarantined: self.is_quarantined().then_some(true), ..record });
+        let _ = self.inner.sink.record(&record());
         if quarantine_begins {
             self.announce_quarantine(moment);
         }
@@ -339,14 +338,10 @@ impl Guard {
 
     /// What every line has.
     fn record<'a>(&self, event_type: AuditEvent, moment: &'a Moment, message: String) -> AuditRecord<'a> {
-        AuditRecord::new(
-            event_type,
-            self.inner.environment.next_line(),
-            moment.now,
-            &moment.policy,
-            &moment.context,
-            message,
-        )
+        let number = self.inner.environment.next_line();
+        let mut record = AuditRecord::new(event_type, number, moment.now, &moment.policy, &moment.context, message);
+        record.quarantined = self.is_quarantined().then_some(true);
+        record
     }
 }
 
