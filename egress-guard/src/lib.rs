@@ -40,8 +40,9 @@
 //! * [`PolicySource`]: where a policy comes from, pinned by its hash or signed; `AppConfig` (feature `appconfig`) keeps it
 //!   up to date.
 //! * [`Guard`]: a policy in force. It wraps clients: `client` and `reqwest` (feature `reqwest`), `reqwest_blocking`
-//!   (`blocking`), `middleware` (`reqwest-middleware`), `aws_http_client` (`aws-sdk`), [`layer`](Guard::layer) for tower stacks, `connector` and `resolver` (`hyper-util`) for what lies
-//!   below them; and `lambda_layer` (`lambda`) names the invocation.
+//!   (`blocking`), `middleware` (`reqwest-middleware`), `aws_http_client` (`aws-sdk`), [`layer`](Guard::layer) for tower
+//!   stacks, `connector` and `resolver` (`hyper-util`) for what lies below them; and `lambda_layer` (`lambda`) names the
+//!   invocation and limits it.
 //! * [`AuditSink`]: who hears of it. [`JsonLines`] for CloudWatch, [`MemorySink`] for tests, `TracingSink` (feature
 //!   `tracing`) as a bridge. [`AUDIT_SCHEMA`] describes a line.
 //! * [`Denied`]: the error of a denied request, with a [`Reason`]; [`denied()`] finds it in any chain of errors. A
@@ -51,9 +52,10 @@
 //! # Features
 //!
 //! `reqwest` and `lambda` are on by default. A feature adds API and never changes a decision; with `reqwest`,
-//! `hyper-util` or `aws-sdk`, audit lines of the tower layer also carry the peer address of hyper's connections. `reqwest` leaves the
-//! choice of TLS library and cryptography to the features of the application's own reqwest dependency, whose defaults
-//! do; without any it panics when a client is built. `aws-sdk` brings rustls with aws-lc-rs, as the SDK's own client does.
+//! `hyper-util` or `aws-sdk`, audit lines of the tower layer also carry the peer address of hyper's connections.
+//! `reqwest` leaves the choice of TLS library and cryptography to the features of the application's own reqwest
+//! dependency, whose defaults do; without any it panics when a client is built. `aws-sdk` brings rustls with aws-lc-rs,
+//! as the SDK's own client does.
 
 #[cfg(feature = "tracing")]
 pub use audit::TracingSink;

@@ -116,8 +116,9 @@ impl Guard {
     /// proxy looks the names up then: what a rule's `addresses` say holds for the proxy alone.
     ///
     /// What the builder says about proxies (the environment's too), redirects, retries, DNS, `Referer` and the `danger`
-    /// flags is overruled. Nothing is sent again that was not decided again: retry above the client. State redirects and a resolver in [`ClientOptions`]. `resolve` overrides and unix sockets cannot be
-    /// taken out of a builder; a connection over them is denied. A preconfigured TLS backend is used as it is.
+    /// flags is overruled. State redirects and a resolver in [`ClientOptions`]; retry above the client, so that what is
+    /// sent again is decided again. `resolve` overrides and unix sockets cannot be taken out of a builder; a connection
+    /// over them is denied. A preconfigured TLS backend is used as it is.
     ///
     /// When a redirect leads to another origin, only headers that cannot be secret go along, and what was dropped
     /// once stays dropped. Default headers set on the builder cannot be dropped; they are sent blank there. A timeout
