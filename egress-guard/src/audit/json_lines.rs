@@ -2,9 +2,9 @@
 
 use std::fmt;
 use std::io::{self, Write};
-use std::sync::{Mutex, PoisonError};
 
 use super::line::line_of;
+use super::output::{Output, standard_output};
 use super::{AuditRecord, AuditSink};
 
 /// Writes each record as one line of JSON, with a single `write_all`, at once.
@@ -21,13 +21,7 @@ use super::{AuditRecord, AuditSink};
 /// # Ok::<(), egress_guard::PolicyError>(())
 /// ```
 pub struct JsonLines<W> {
-    output: Mutex<Output<W>>,
-}
-
-struct Output<W> {
-    writer: W,
-    /// Whether the last line failed, and may stand there in part.
-    broken: bool,
+    output: Output<W>,
 }
 
 impl JsonLines<Box<dyn Write + Send>> {
@@ -43,7 +37,7 @@ impl<W: Write + Send + 'static> JsonLines<W> {
     /// Lines to any writer. A writer that buffers is flushed after each line.
     #[must_use]
     pub fn new(writer: W) -> Self {
-        Self { output: Mutex::new(Output { writer, broken: false }) }
+        Self { output: Output::new(writer) }
     }
 }
 
@@ -53,56 +47,12 @@ impl<W: Write + Send + 'static> AuditSink for JsonLines<W> {
         if line.len() > MAX_LINE {
             line = line_of(&record.abridged())?;
         }
-        // A panic elsewhere while the lock was held leaves at worst a torn line, not a reason to stop recording.
-        let mut output = self.output.lock().unwrap_or_else(PoisonError::into_inner);
-        output.write(line)
-    }
-}
-
-impl<W: Write> Output<W> {
-    fn write(&mut self, mut line: Vec<u8>) -> io::Result<()> {
-        if self.broken {
-            line.insert(0, b'\n');
-        }
-        self.broken = true;
-        self.writer.write_all(&line)?;
-        self.writer.flush()?;
-        self.broken = false;
-        Ok(())
+        self.output.write(line)
     }
 }
 
 /// What a pipe takes in one piece (`PIPE_BUF` on Linux), and far below what CloudWatch takes as one event.
 const MAX_LINE: usize = 4096;
-
-#[cfg(unix)]
-fn standard_output() -> Box<dyn Write + Send> {
-    use std::os::fd::AsFd;
-    match io::stdout().as_fd().try_clone_to_owned() {
-        Ok(descriptor) => Box::new(std::fs::File::from(descriptor)),
-        Err(error) => Box::new(Closed(error.kind())),
-    }
-}
-
-#[cfg(not(unix))]
-fn standard_output() -> Box<dyn Write + Send> {
-    Box::new(io::stdout())
-}
-
-/// A standard output that is not there. [`std::io::Stdout`] would take every line and lose it.
-#[cfg(unix)]
-struct Closed(io::ErrorKind);
-
-#[cfg(unix)]
-impl Write for Closed {
-    fn write(&mut self, _: &[u8]) -> io::Result<usize> {
-        Err(self.0.into())
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        Err(self.0.into())
-    }
-}
 
 impl<W> fmt::Debug for JsonLines<W> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -112,7 +62,7 @@ impl<W> fmt::Debug for JsonLines<W> {
 
 #[cfg(test)]
 mod tests {
-    use std::sync::Arc;
+    use std::sync::{Arc, Mutex};
 
     use super::*;
     use crate::{Guard, Policy};

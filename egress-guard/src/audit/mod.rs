@@ -6,6 +6,7 @@ mod json_lines;
 mod ledger;
 mod line;
 mod memory;
+mod output;
 mod record;
 mod timestamp;
 #[cfg(feature = "tracing")]

@@ -28,6 +28,10 @@ pub const AUDIT_SCHEMA: &str = include_str!("../../schema/audit.schema.json");
 #[non_exhaustive]
 #[allow(missing_docs, reason = "the schema explains each field, and a test keeps the two together")]
 pub struct AuditRecord<'a> {
+    /// What `timestamp` says, for formats that write times differently.
+    #[serde(skip)]
+    #[allow(dead_code, reason = "TMP")]
+    pub(crate) time: SystemTime,
     pub timestamp: String,
     pub level: &'static str,
     pub message: String,
@@ -156,6 +160,7 @@ impl<'a> AuditRecord<'a> {
         let end = shortened(&message, 768).len();
         message.truncate(end);
         Self {
+            time: now,
             timestamp: timestamp(now),
             level: "INFO",
             message,
