@@ -1,0 +1,270 @@
+//! Audit lines, out of the logs that hold them.
+
+mod audit_line;
+mod documents;
+mod files;
+mod lines;
+
+use std::error::Error;
+use std::fmt;
+use std::io::{self, BufRead, BufReader, Read};
+use std::path::{Path, PathBuf};
+
+use clap::Args;
+use flate2::bufread::MultiGzDecoder;
+use memchr::memmem;
+
+#[allow(unused_imports, reason = "TMP")]
+pub(crate) use audit_line::AuditLine;
+
+use files::Progress;
+
+/// The logs that a command reads, each plain or compressed by gzip.
+#[derive(Debug, Args)]
+pub(crate) struct LogArgs {
+    /// Logs, plain or .gz, or folders of them, as a CloudWatch export has; `-`, or none, is standard input
+    #[arg(value_name = "LOG")]
+    logs: Vec<PathBuf>,
+}
+
+/// What is said to be an audit line.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Entry<'a> {
+    /// Its JSON as it was written, without the newline.
+    pub(crate) text: &'a str,
+    pub(crate) place: Place<'a>,
+}
+
+/// Where an entry stands; shown as `file:12`.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Place<'a> {
+    pub(crate) file: &'a str,
+    /// The line, or the event of a document that has its events in one, from 1.
+    pub(crate) number: u64,
+}
+
+impl fmt::Display for Place<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}:{}", self.file, self.number)
+    }
+}
+
+/// What was read.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Tally {
+    /// Lines, or events, in all.
+    pub(crate) lines: u64,
+    /// Those that are not even meant to be audit lines: the application's own, the platform's.
+    pub(crate) other: u64,
+}
+
+type Result<T> = std::result::Result<T, Box<dyn Error>>;
+
+impl LogArgs {
+    /// Hands over each line that is meant to be one of the audit, in the order of the logs, with a progress bar where
+    /// standard error is a terminal.
+    ///
+    /// # Errors
+    ///
+    /// When a log cannot be read to its end, or `each` fails.
+    pub(crate) fn read(&self, mut each: impl FnMut(Entry<'_>) -> Result<()>) -> Result<Tally> {
+        let files = files::find(&self.logs)?;
+        let progress = Progress::of(&files)?;
+        let mut reader = Reader { each: &mut each, tally: Tally::default() };
+        for file in &files {
+            let name = crate::shown::shown(&file.name());
+            let input = progress.follow(file.open().map_err(|error| format!("{name}: {error}"))?);
+            reader.read(&name, input).map_err(|error| match error {
+                Failure::Log(error) => format!("{name}: {error}").into(),
+                Failure::Reader(error) => error,
+            })?;
+        }
+        progress.finish();
+        Ok(reader.tally)
+    }
+}
+
+enum Failure {
+    /// The log cannot be read.
+    Log(String),
+    /// Whoever is told of the entries has failed.
+    Reader(Box<dyn Error>),
+}
+
+impl From<io::Error> for Failure {
+    fn from(error: io::Error) -> Self {
+        Self::Log(match error.kind() {
+            io::ErrorKind::UnexpectedEof => "ends in the middle of its compressed data".to_owned(),
+            _ => error.to_string(),
+        })
+    }
+}
+
+struct Reader<'a, F> {
+    each: &'a mut F,
+    tally: Tally,
+}
+
+impl<F: FnMut(Entry<'_>) -> Result<()>> Reader<'_, F> {
+    fn read(&mut self, file: &str, input: impl Read) -> std::result::Result<(), Failure> {
+        let mut input = BufReader::with_capacity(BUFFER, input);
+        if input.fill_buf()?.starts_with(&[0x1f, 0x8b]) {
+            // An export, and what Firehose delivers, has many members in one file.
+            self.read_text(file, BufReader::with_capacity(BUFFER, MultiGzDecoder::new(input)))
+        } else {
+            self.read_text(file, input)
+        }
+    }
+
+    fn read_text(&mut self, file: &str, mut input: impl BufRead) -> std::result::Result<(), Failure> {
+        if documents::begin(input.fill_buf()?) {
+            return documents::each_event(input, |event, number| self.event(event, Place { file, number }));
+        }
+        lines::each_line(input, |line, number| {
+            let place = Place { file, number };
+            match lines::pretty(line) {
+                Some(lines::Pretty::Message(message)) => self.event(&message, place),
+                Some(lines::Pretty::AuditLine) => Err(Failure::Log(format!(
+                    "line {number} is within an audit line that goes over several lines, as `aws logs tail --format json` \
+                     prints it: use `--format short`"
+                ))),
+                None => self.event(&String::from_utf8_lossy(line), place),
+            }
+        })
+    }
+
+    fn event(&mut self, event: &str, place: Place<'_>) -> std::result::Result<(), Failure> {
+        self.tally.lines += 1;
+        match json_of(event) {
+            Some(text) => (self.each)(Entry { text, place }).map_err(Failure::Reader),
+            None => {
+                self.tally.other += 1;
+                Ok(())
+            }
+        }
+    }
+}
+
+/// The object in an event, if it is meant to be an audit line: what stands before it, as a time and the name of a log
+/// stream, is left out.
+fn json_of(event: &str) -> Option<&str> {
+    let begin = memchr::memchr(b'{', event.as_bytes())?;
+    let text = event.get(begin..)?.trim_end();
+    memmem::find(text.as_bytes(), MARK).is_some().then_some(text)
+}
+
+/// What the `event_type` of every audit line begins with.
+const MARK: &[u8] = b"\"egress_";
+
+const BUFFER: usize = 1 << 18;
+
+/// The name of a log, for messages.
+fn name_of(path: &Path) -> String {
+    path.display().to_string()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Write;
+
+    use flate2::Compression;
+    use flate2::write::GzEncoder;
+
+    use super::*;
+
+    const LINE: &str = r#"{"timestamp":"2026-11-23T10:45:59.434Z","level":"INFO","message":"allowed \"x\"","event_type":"egress_decision","schema":"egress-guard/1","environment_id":1,"seq":1,"policy_id":"p","mode":"enforce"}"#;
+
+    fn gz(text: &str) -> Vec<u8> {
+        let mut encoder = GzEncoder::new(Vec::new(), Compression::default());
+        encoder.write_all(text.as_bytes()).unwrap();
+        encoder.finish().unwrap()
+    }
+
+    /// The entries of one log, and what it is said to hold.
+    fn entries(log: &[u8]) -> std::result::Result<(Vec<(String, u64)>, Tally), String> {
+        let mut found = Vec::new();
+        let mut each = |entry: Entry<'_>| {
+            found.push((entry.text.to_owned(), entry.place.number));
+            Ok(())
+        };
+        let mut reader = Reader { each: &mut each, tally: Tally::default() };
+        match reader.read("log", log) {
+            Ok(()) => {
+                let tally = reader.tally;
+                Ok((found, tally))
+            }
+            Err(Failure::Log(error)) => Err(error),
+            Err(Failure::Reader(error)) => Err(error.to_string()),
+        }
+    }
+
+    #[test]
+    fn a_line_is_found_in_every_kind_of_log() {
+        let message = serde_json::to_string(&format!("{LINE}\n")).unwrap();
+        let document = |count: usize| {
+            let event = format!(r#"{{"id":"1","timestamp":1795430759434,"message":{message}}}"#);
+            format!(
+                r#"{{"messageType":"DATA_MESSAGE","owner":"1","logGroup":"/aws/lambda/orders","logStream":"s","logEvents":[{}]}}"#,
+                vec![event; count].join(",")
+            )
+        };
+        let control = r#"{"messageType":"CONTROL_MESSAGE","logEvents":[{"id":"","timestamp":1,"message":"CWL CONTROL MESSAGE"}]}"#;
+        let cases: [(&str, Vec<u8>, &[u64], u64); 12] = [
+            ("plain", format!("{LINE}\n").into(), &[1], 0),
+            ("plain, without a last newline", LINE.into(), &[1], 0),
+            ("with carriage returns", format!("{LINE}\r\n{LINE}\r\n").into(), &[1, 2], 0),
+            ("among the platform's lines", format!("START RequestId: 1\n{LINE}\n{{\"type\":\"platform.start\"}}\n").into(), &[2], 2),
+            ("exported", format!("2026-11-23T10:45:59.434Z {LINE}\n").into(), &[1], 0),
+            ("tailed", format!("2026-11-23T10:45:59.434000+00:00 2026/11/23/[$LATEST]0a1b {LINE}\n").into(), &[1], 0),
+            ("compressed", gz(&format!("x\n{LINE}\n")), &[2], 1),
+            ("compressed in two members", [gz(&format!("{LINE}\n")), gz(&format!("{LINE}\n"))].concat(), &[1, 2], 0),
+            (
+                "of filter-log-events",
+                format!("{{\n    \"events\": [\n        {{\n            \"message\": {message},\n            \"timestamp\": 1\n        }}\n    ]\n}}\n").into(),
+                &[4],
+                7,
+            ),
+            ("of a subscription", document(2).into(), &[1, 2], 0),
+            ("of a subscription, documents in a row", gz(&format!("{}{control}{}\n", document(1), document(2))), &[1, 3, 4], 1),
+            ("empty", Vec::new(), &[], 0),
+        ];
+        for (name, log, numbers, other) in cases {
+            let (found, tally) = entries(&log).unwrap_or_else(|error| panic!("{name}: {error}"));
+            assert_eq!(found, numbers.iter().map(|number| (LINE.to_owned(), *number)).collect::<Vec<_>>(), "{name}");
+            assert_eq!(tally.other, other, "{name}");
+            assert_eq!(tally.lines, other + numbers.len() as u64, "{name}");
+        }
+    }
+
+    #[test]
+    fn what_is_no_log_is_said() {
+        let whole = gz(&format!("{LINE}\n").repeat(50));
+        let cases: [(&str, Vec<u8>, &str); 3] = [
+            ("cut off", whole[..whole.len() - 12].to_vec(), "ends in the middle of its compressed data"),
+            (
+                "pretty",
+                "2026-11-23T10:45:59Z {\n    \"timestamp\": \"x\",\n    \"event_type\": \"egress_outcome\",\n}\n"
+                    .into(),
+                "use `--format short`",
+            ),
+            ("half a document", r#"{"messageType":"DATA_MESSAGE","logEvents":[{"#.into(), "document 1"),
+        ];
+        for (name, log, expected) in cases {
+            let error = entries(&log).unwrap_err();
+            assert!(error.contains(expected), "{name}: {error}");
+        }
+    }
+
+    #[test]
+    fn what_no_log_event_can_hold_is_passed_over_in_bounded_memory() {
+        let log = format!("{}{LINE}\n{LINE}\n", "x".repeat(lines::LONGEST));
+        let (found, tally) = entries(log.as_bytes()).unwrap();
+        assert_eq!((found.len(), tally), (1, Tally { lines: 2, other: 1 }));
+    }
+
+    #[test]
+    fn bytes_that_are_no_text_do_not_end_the_reading() {
+        let log = [b"\xff\xfe\n".as_slice(), LINE.as_bytes(), b"\n"].concat();
+        assert_eq!(entries(&log).unwrap().0.len(), 1);
+    }
+}
