@@ -6,6 +6,7 @@ mod json_lines;
 mod ledger;
 mod line;
 mod memory;
+mod ocsf;
 mod output;
 mod record;
 mod timestamp;
@@ -17,6 +18,7 @@ use std::sync::Arc;
 
 pub use json_lines::JsonLines;
 pub use memory::MemorySink;
+pub use ocsf::OcsfLines;
 pub(crate) use record::LineNumber;
 pub use record::{AUDIT_SCHEMA, AuditEvent, AuditRecord};
 
