@@ -4,9 +4,11 @@
     validate.py schema CLASS      prints the JSON Schema of a class, as it lies in tests/data/ocsf
 
 JSON Schema comes from ocsf-json-schema and is checked by jsonschema. That says nothing of captions, of type_uid, of
-deprecated attributes and of profiles; these are checked here, by the same schema of OCSF.
+deprecated attributes and of profiles, and takes `127.0.0` for an address; these are checked here, by the same schema of
+OCSF.
 """
 
+import ipaddress
 import json
 import sys
 
@@ -83,6 +85,8 @@ def faults_of_object(value, description, place):
             yield f"{at}: is deprecated: {attribute['@deprecated']['message']}"
         if attribute.get("sibling") and attribute.get("enum"):
             yield from faults_of_caption(inner, attribute, value.get(attribute["sibling"]), at)
+        if attribute["type"] == "ip_t" and not is_address(inner):
+            yield f"{at}: {inner!r} is no IP address"
         if attribute["type"] == "object_t":
             for item in inner if attribute.get("is_array") else [inner]:
                 if isinstance(item, dict):
@@ -102,6 +106,13 @@ def faults_of_caption(number, attribute, caption, at):
             yield f"{at}: {number} is Other, and {attribute['sibling']} is {caption!r}"
     elif meaning["caption"] != caption:
         yield f"{at}: {number} is {meaning['caption']!r}, and {attribute['sibling']} is {caption!r}"
+
+
+def is_address(text):
+    try:
+        return bool(ipaddress.ip_address(text))
+    except ValueError:
+        return False
 
 
 def json_schema(name, profiles, made={}):

@@ -139,10 +139,10 @@ fn milliseconds(record: &AuditRecord<'_>) -> i64 {
     }
 }
 
-fn http_request<'a>(record: &AuditRecord<'a>, activity: Coded) -> HttpRequest<'a> {
+fn http_request<'a>(record: &'a AuditRecord<'a>, activity: Coded) -> HttpRequest<'a> {
     let url = record.host.zip(record.path).map(|(host, path)| Url {
         scheme: record.scheme,
-        hostname: host.to_string(),
+        hostname: name_of(host),
         port: record.port,
         path,
         // With a part of the path it would be another place's.
@@ -170,13 +170,21 @@ fn url_string(record: &AuditRecord<'_>, host: &Host, path: &str) -> Option<Strin
     Some(url)
 }
 
+fn name_of(host: &Host) -> Option<&str> {
+    match host {
+        Host::Name(name) => Some(name),
+        Host::Ip(_) => None,
+    }
+}
+
 /// `via` is the proxy's address, behind which the destination's own is not known.
 fn destination<'a>(record: &AuditRecord<'a>, host: &'a Host, via: Option<IpAddr>) -> Endpoint<'a> {
     let port = record.peer_port.filter(|_| via.is_none()).or(record.port);
-    match host {
-        Host::Ip(ip) => Endpoint { hostname: None, ip: Some(*ip), port },
-        Host::Name(name) => Endpoint { hostname: Some(name), ip: record.peer_ip.filter(|_| via.is_none()), port },
-    }
+    let ip = match host {
+        Host::Ip(ip) => Some(*ip),
+        Host::Name(_) => record.peer_ip.filter(|_| via.is_none()),
+    };
+    Endpoint { hostname: name_of(host), ip, port }
 }
 
 fn connection_info(record: &AuditRecord<'_>) -> ConnectionInfo {

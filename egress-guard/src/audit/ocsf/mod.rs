@@ -86,18 +86,20 @@ fn written(event: &Event<'_>) -> io::Result<Vec<u8>> {
     Ok(line)
 }
 
-/// The same with only the beginning of its longest texts, however much of them is escaped.
+/// The same with only the beginning of its longest texts, however much of them is escaped. What events are joined by stays
+/// whole, unless it is nothing that Lambda would give a function.
 fn brief<'a>(record: &AuditRecord<'a>) -> AuditRecord<'a> {
+    let upto = |max| move |text: &'a str| fitting(text, max);
     AuditRecord {
-        message: fitting(&record.message, 256).to_owned(),
-        path: record.path.map(|path| fitting(path, 256)),
+        message: fitting(&record.message, 128).to_owned(),
+        path: record.path.map(upto(64)),
         path_truncated: Some(true),
-        baseline_rule_id: record.baseline_rule_id.map(|rules| shortened(rules, 128)),
-        request_id: record.request_id.map(|id| fitting(id, 128)),
-        function_name: record.function_name.map(|name| fitting(name, 128)),
-        function_version: record.function_version.map(|version| fitting(version, 64)),
-        function_arn: record.function_arn.map(|arn| fitting(arn, 192)),
-        xray_trace_id: record.xray_trace_id.map(|id| fitting(id, 128)),
+        baseline_rule_id: record.baseline_rule_id.map(upto(64)),
+        request_id: record.request_id.map(upto(192)),
+        function_name: record.function_name.map(upto(64)),
+        function_version: record.function_version.map(upto(32)),
+        function_arn: record.function_arn.map(upto(192)),
+        xray_trace_id: record.xray_trace_id.map(upto(128)),
         ..record.clone()
     }
 }

@@ -102,7 +102,8 @@ pub(super) struct HttpRequest<'a> {
 pub(super) struct Url<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) scheme: Option<&'static str>,
-    pub(super) hostname: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) hostname: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) port: Option<u16>,
     pub(super) path: &'a str,

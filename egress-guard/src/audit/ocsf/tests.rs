@@ -260,13 +260,66 @@ fn a_long_line_keeps_the_beginning_of_its_texts_and_says_so() {
         ..record(AuditEvent::Decision, UNIX_EPOCH, &policy, message.clone())
     };
     let event = event_of(&request);
-    assert_eq!((&event["message"], &event["metadata"]["is_truncated"]), (&json!("m".repeat(256)), &json!(true)));
-    assert_eq!(event["http_request"]["url"]["path"], "/\"".repeat(85) + "/");
+    assert_eq!((&event["message"], &event["metadata"]["is_truncated"]), (&json!("m".repeat(128)), &json!(true)));
+    assert_eq!(event["http_request"]["url"]["path"], "/\"".repeat(21) + "/");
     assert_eq!(event["http_request"]["url"].get("url_string"), None);
     assert_eq!(event["dst_endpoint"]["hostname"], host.to_string());
 
     let event = event_of(&AuditRecord { path: Some("/"), ..request });
     assert_eq!((&event["message"], event["metadata"].get("is_truncated")), (&json!(message), None));
+}
+
+#[test]
+fn the_longest_texts_of_all_leave_a_line_that_fits() {
+    let host: Host = [&*"a".repeat(63); 4].join(".").get(..253).unwrap().parse().unwrap();
+    for letter in ["x", "\"", "\u{1}"] {
+        let (policy, identity, trace) =
+            (Policy::builder("p".repeat(64)).build().unwrap(), letter.repeat(192), letter.repeat(187));
+        let (trace, path, id, hash) = (format!("Root={trace}"), letter.repeat(768), "i".repeat(64), "f".repeat(64));
+        let longest = AuditRecord {
+            environment_id: u64::MAX,
+            seq: u64::MAX,
+            exchange_id: Some(u64::MAX),
+            request_id: Some(&identity),
+            action: Some("allowed"),
+            reason: Some("transfer-encoding-header"),
+            rule_id: Some(&id),
+            baseline_rule_id: Some(&path),
+            would_deny: Some(true),
+            denied_by: Some(&id),
+            policy_sha256: Some(&hash),
+            quarantined: Some(true),
+            boundary: Some("external"),
+            client: Some("aws_sdk"),
+            stage: Some("request"),
+            method: Some(&hash[..32]),
+            scheme: Some("https"),
+            host: Some(&host),
+            port: Some(65534),
+            path: Some(&path),
+            peer_ip: Some("1111:2222:3333:4444:5555:6666:7777:8888".parse().unwrap()),
+            peer_is_proxy: Some(true),
+            peer_port: Some(65535),
+            local_port: Some(65535),
+            hop: Some(u32::MAX),
+            attempt: Some(u32::MAX),
+            outcome: Some("cancelled"),
+            status: Some(999),
+            bytes_sent: Some(u64::MAX),
+            bytes_received: Some(u64::MAX),
+            duration_ms: Some(f64::MAX),
+            function_name: Some(&identity),
+            function_version: Some(&identity),
+            function_arn: Some(&identity),
+            xray_trace_id: Some(&trace),
+            ..record(AuditEvent::Outcome, UNIX_EPOCH, &policy, letter.repeat(768))
+        };
+        let line = line_of(&longest).unwrap().unwrap();
+        let event = checked(&line).unwrap();
+        assert_eq!(event["metadata"]["is_truncated"], true);
+        let is_whole = event["metadata"]["correlation_uid"] == *identity;
+        assert_eq!(is_whole, letter == "x", "{event:#}");
+    }
 }
 
 /// The parts of a writer's calls.
