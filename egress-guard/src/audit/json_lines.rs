@@ -12,8 +12,8 @@ use super::{AuditRecord, AuditSink, metrics};
 /// Writes each record as one line of JSON, with a single `write_all`, at once.
 ///
 /// On Lambda, [`stdout`](Self::stdout) is what CloudWatch receives. The line does not pass through the application's
-/// logger, so no log level or filter of the function can lose it, and nothing waits in a buffer when the environment
-/// is frozen.
+/// logger, so none of its levels or filters can lose it, and nothing waits in a buffer when the environment is frozen.
+/// For Lambda's own log level see [`raising_levels`](Self::raising_levels).
 ///
 /// ```
 /// use egress_guard::{Guard, JsonLines, Policy};
