@@ -52,3 +52,8 @@ struct Lambda;
 #[cfg(doctest)]
 #[doc = include_str!("../../docs/delivery.md")]
 struct Delivery;
+
+/// The code of the page on OCSF, likewise.
+#[cfg(doctest)]
+#[doc = include_str!("../../docs/ocsf.md")]
+struct Ocsf;

@@ -37,6 +37,9 @@ pub struct OcsfLines<W> {
 
 impl OcsfLines<Box<dyn Write + Send>> {
     /// Lines to standard output, as [`JsonLines::stdout`](super::JsonLines::stdout) writes them.
+    ///
+    /// OCSF has no key that Lambda's log level filter would read: where the function's log format is JSON, and its log
+    /// level above INFO, Lambda drops all of them.
     #[must_use]
     pub fn stdout() -> Self {
         Self::new(standard_output())
