@@ -638,7 +638,7 @@ fn both_formats_on_one_standard_output_and_in_a_file_are_whole_lines() {
         .output()
         .unwrap();
     let text = String::from_utf8(output.stdout).unwrap();
-    let text = &text[text.find('{').unwrap()..text.rfind('}').unwrap() + 1];
+    let text = text.get(text.find('{').unwrap()..=text.rfind('}').unwrap()).unwrap();
     let lines: Vec<Value> = text.lines().map(|line| serde_json::from_str(line).expect(line)).collect();
     let (events, audit): (Vec<Value>, Vec<Value>) = lines.into_iter().partition(|line| line["class_uid"].is_number());
     // Each request is decided and ends; the audit has a posture, too.

@@ -82,11 +82,10 @@ pub(super) fn status(record: &AuditRecord<'_>) -> Coded {
     let (unknown, success, failure) = ((0, "Unknown"), (1, "Success"), (2, "Failure"));
     match (record.outcome, record.action, record.stage) {
         (Some("complete" | "redirected"), ..) => success,
-        (Some("denied" | "failed"), ..) => failure,
+        (Some("denied" | "failed"), ..) | (None, Some("denied"), _) => failure,
         // Given up by the caller.
         (Some(_), ..) => OTHER,
-        (None, Some("denied"), _) => failure,
-        // It stands when it is decided.
+        // A connection stands when it is decided, a request has not been sent.
         (None, _, Some("connection")) => success,
         (None, ..) => unknown,
     }

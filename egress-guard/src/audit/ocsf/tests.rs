@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 use super::*;
 use crate::audit::{AuditEvent, Context, LineNumber};
 use crate::destination::Host;
-use crate::{Guard, Policy};
+use crate::policy::Policy;
 
 /// Of a class, its uid and its JSON Schema, in which nothing deprecated is left.
 static SCHEMAS: LazyLock<[(u64, Validator); 2]> = LazyLock::new(|| {
@@ -292,7 +292,7 @@ fn the_longest_texts_of_all_leave_a_line_that_fits() {
             boundary: Some("external"),
             client: Some("aws_sdk"),
             stage: Some("request"),
-            method: Some(&hash[..32]),
+            method: hash.get(..32),
             scheme: Some("https"),
             host: Some(&host),
             port: Some(65534),
@@ -339,13 +339,12 @@ impl Write for Writes {
 
 #[test]
 fn a_line_is_one_write_and_a_posture_is_none() {
-    let writes = Writes::default();
-    let guard = Guard::new(policy(), OcsfLines::new(writes.clone()));
-    assert!(writes.0.lock().unwrap().is_empty());
-    drop(guard);
-    let (sink, policy) = (OcsfLines::new(writes.clone()), policy());
-    sink.record(&record(AuditEvent::Decision, UNIX_EPOCH, &policy, "a message".to_owned())).unwrap();
+    let (writes, policy) = (Writes::default(), policy());
+    let sink = OcsfLines::new(writes.clone());
+    for event_type in [AuditEvent::Posture, AuditEvent::Decision] {
+        sink.record(&record(event_type, UNIX_EPOCH, &policy, event_type.as_str().to_owned())).unwrap();
+    }
     let written = writes.0.lock().unwrap().clone();
     assert_eq!(written.len(), 1);
-    assert_eq!(checked(&written[0]).unwrap()["message"], "a message");
+    assert_eq!(checked(&written[0]).unwrap()["message"], "egress_decision");
 }
