@@ -384,7 +384,8 @@ async fn each_decision_and_outcome_has_one_event_and_nothing_else_has() {
     assert_eq!(recorded.events.len(), activities.len());
     for line in activities {
         let event = recorded.event_of(line);
-        assert_eq!(event["metadata"]["event_code"], line["event_type"]);
+        let event_code = event["metadata"]["event_code"].as_str().unwrap();
+        assert_eq!(format!("egress_{event_code}"), line["event_type"].as_str().unwrap());
         assert_eq!(event["metadata"].get("correlation_uid"), line.get("requestId"));
         let is_http = ["request", "redirect"].contains(&line["stage"].as_str().unwrap());
         assert_eq!(event["class_uid"] == 4002, is_http, "{event:#}");
@@ -402,6 +403,16 @@ async fn no_event_repeats_a_query_user_information_a_header_or_a_body() {
     for line in &Recorded::get().await.lines {
         assert!(!line.contains("S3CRET") && !line.contains("key="), "{line}");
     }
+}
+
+/// Both may stand in one log, and what reads audit lines there looks for these letters.
+#[tokio::test]
+async fn no_event_can_be_taken_for_an_audit_line() {
+    let recorded = Recorded::get().await;
+    assert!(recorded.lines.iter().all(|line| !line.contains("\"egress_")));
+    assert!(
+        recorded.audit.iter().all(|line| line.to_string().contains("\"egress_") && line.get("class_uid").is_none())
+    );
 }
 
 #[tokio::test]

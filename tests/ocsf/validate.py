@@ -1,4 +1,4 @@
-"""Holds events against OCSF, as far as its metaschema says what an event is.
+"""Holds events against the schema of OCSF.
 
     validate.py events            reads a line of JSON for each event, and prints what is wrong with each
     validate.py schema CLASS      prints the JSON Schema of a class, as it lies in tests/data/ocsf
@@ -110,9 +110,10 @@ def faults_of_caption(number, attribute, caption, at):
 
 def is_address(text):
     try:
-        return bool(ipaddress.ip_address(text))
+        ipaddress.ip_address(text)
     except ValueError:
         return False
+    return True
 
 
 def json_schema(name, profiles, made={}):

@@ -246,7 +246,8 @@ fn metadata<'a>(record: &AuditRecord<'a>, class: &Class) -> Metadata<'a> {
         uid: format!("{}-{}", record.environment_id, record.seq),
         sequence: record.seq,
         correlation_uid: record.request_id,
-        event_code: record.event_type.as_str(),
+        // Readers of audit lines look for `"egress_`.
+        event_code: record.event_type.as_str().trim_start_matches("egress_"),
         log_name: "egress",
         log_level: record.level,
         log_version: record.schema,

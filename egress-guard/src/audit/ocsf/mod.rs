@@ -17,7 +17,7 @@ use crate::denied::shortened;
 /// Writes decisions and outcomes as events of OCSF 1.8.0, a line of JSON each, with a single `write_all`, at once.
 ///
 /// A second format, for Amazon Security Lake and whatever else reads OCSF: beside [`JsonLines`](super::JsonLines), which
-/// has every record, and in lines about twice as long. Requests and redirects are HTTP Activity (4002), names and
+/// has every record, and with lines more than twice as long. Requests and redirects are HTTP Activity (4002), names and
 /// connections Network Activity (4001). Postures and summaries are no activity, and leave no line. `docs/ocsf.md` says
 /// which attribute has what.
 ///
@@ -83,8 +83,10 @@ fn line_of(record: &AuditRecord<'_>) -> io::Result<Option<Vec<u8>>> {
 }
 
 fn written(event: &Event<'_>) -> io::Result<Vec<u8>> {
-    let mut line = Vec::with_capacity(2048);
+    // Into a writer of its own type: the audit line's serializer is inlined as long as it has no other user.
+    let mut line = io::Cursor::new(Vec::with_capacity(2048));
     serde_json::to_writer(&mut line, event)?;
+    let mut line = line.into_inner();
     line.push(b'\n');
     Ok(line)
 }

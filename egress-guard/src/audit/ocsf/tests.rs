@@ -219,6 +219,7 @@ fn nothing_that_a_decision_or_an_outcome_says_is_left_out() {
                 ("timestamp", _) => "1234567".to_owned(),
                 ("duration_ms", _) => "282".to_owned(),
                 ("exchange_id", _) => "71-73".to_owned(),
+                ("event_type", _) => "outcome".to_owned(),
                 ("action", _) => "Denied".to_owned(),
                 ("boundary", _) => "Internal".to_owned(),
                 (_, Value::String(text)) => text.clone(),
@@ -342,9 +343,9 @@ fn a_line_is_one_write_and_a_posture_is_none() {
     let (writes, policy) = (Writes::default(), policy());
     let sink = OcsfLines::new(writes.clone());
     for event_type in [AuditEvent::Posture, AuditEvent::Decision] {
-        sink.record(&record(event_type, UNIX_EPOCH, &policy, event_type.as_str().to_owned())).unwrap();
+        sink.record(&record(event_type, UNIX_EPOCH, &policy, String::new())).unwrap();
     }
     let written = writes.0.lock().unwrap().clone();
     assert_eq!(written.len(), 1);
-    assert_eq!(checked(&written[0]).unwrap()["message"], "egress_decision");
+    assert_eq!(checked(&written[0]).unwrap()["metadata"]["event_code"], "decision");
 }
