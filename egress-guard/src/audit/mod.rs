@@ -13,6 +13,7 @@ mod record;
 mod timestamp;
 #[cfg(feature = "tracing")]
 mod tracing;
+mod visible;
 
 use std::io;
 use std::sync::Arc;
@@ -21,6 +22,7 @@ pub use json_lines::JsonLines;
 pub use memory::MemorySink;
 pub(crate) use record::LineNumber;
 pub use record::{AUDIT_SCHEMA, AuditEvent, AuditRecord};
+pub(crate) use visible::bounded;
 
 #[cfg(feature = "tracing")]
 pub use self::tracing::TracingSink;
