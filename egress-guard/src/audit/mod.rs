@@ -14,6 +14,7 @@ mod record;
 mod timestamp;
 #[cfg(feature = "tracing")]
 mod tracing;
+mod visible;
 
 use std::io;
 use std::sync::Arc;
@@ -23,6 +24,7 @@ pub use memory::MemorySink;
 pub use ocsf::OcsfLines;
 pub(crate) use record::LineNumber;
 pub use record::{AUDIT_SCHEMA, AuditEvent, AuditRecord};
+pub(crate) use visible::bounded;
 
 #[cfg(feature = "tracing")]
 pub use self::tracing::TracingSink;
