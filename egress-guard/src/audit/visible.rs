@@ -98,7 +98,7 @@ mod tests {
         ) {
             let beginning = bounded(&text, max);
             prop_assert!(text.starts_with(beginning) && written(beginning).len() <= max + 2);
-            if let Some(next) = text[beginning.len()..].chars().next() {
+            if let Some(next) = text.strip_prefix(beginning).unwrap().chars().next() {
                 prop_assert!(written(&[beginning, &next.to_string()].concat()).len() > max + 2);
             }
         }

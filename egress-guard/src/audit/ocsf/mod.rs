@@ -9,10 +9,12 @@ mod tests;
 use std::fmt;
 use std::io::{self, Write};
 
+use serde::Serialize;
+
 use self::event::Event;
 use super::output::{Output, standard_output};
+use super::visible::{Visible, bounded};
 use super::{AuditRecord, AuditSink};
-use crate::denied::shortened;
 
 /// Writes decisions and outcomes as events of OCSF 1.8.0, a line of JSON each, with a single `write_all`, at once.
 ///
@@ -57,7 +59,7 @@ impl<W: Write + Send + 'static> OcsfLines<W> {
 impl<W: Write + Send + 'static> AuditSink for OcsfLines<W> {
     fn record(&self, record: &AuditRecord<'_>) -> io::Result<()> {
         match line_of(record)? {
-            Some(line) => self.output.write(line),
+            Some(line) => self.output.write(&line),
             None => Ok(()),
         }
     }
@@ -85,7 +87,7 @@ fn line_of(record: &AuditRecord<'_>) -> io::Result<Option<Vec<u8>>> {
 fn written(event: &Event<'_>) -> io::Result<Vec<u8>> {
     // Into a writer of its own type: the audit line's serializer is inlined as long as it has no other user.
     let mut line = io::Cursor::new(Vec::with_capacity(2048));
-    serde_json::to_writer(&mut line, event)?;
+    event.serialize(&mut serde_json::Serializer::with_formatter(&mut line, Visible))?;
     let mut line = line.into_inner();
     line.push(b'\n');
     Ok(line)
@@ -94,9 +96,9 @@ fn written(event: &Event<'_>) -> io::Result<Vec<u8>> {
 /// The same with only the beginning of its longest texts, however much of them is escaped. What events are joined by stays
 /// whole, unless it is nothing that Lambda would give a function.
 fn brief<'a>(record: &AuditRecord<'a>) -> AuditRecord<'a> {
-    let upto = |max| move |text: &'a str| fitting(text, max);
+    let upto = |max| move |text: &'a str| bounded(text, max);
     AuditRecord {
-        message: fitting(&record.message, 128).to_owned(),
+        message: bounded(&record.message, 128).to_owned(),
         path: record.path.map(upto(64)),
         path_truncated: Some(true),
         baseline_rule_id: record.baseline_rule_id.map(upto(64)),
@@ -107,18 +109,4 @@ fn brief<'a>(record: &AuditRecord<'a>) -> AuditRecord<'a> {
         xray_trace_id: record.xray_trace_id.map(upto(128)),
         ..record.clone()
     }
-}
-
-/// The beginning of a text that takes at most so many bytes within a JSON string.
-fn fitting(text: &str, max: usize) -> &str {
-    let mut length = 0;
-    let end = text.char_indices().find_map(|(at, letter)| {
-        length += match letter {
-            '"' | '\\' => 2,
-            '\0'..' ' => 6,
-            _ => letter.len_utf8(),
-        };
-        (length > max).then_some(at)
-    });
-    shortened(text, end.unwrap_or(text.len()))
 }
