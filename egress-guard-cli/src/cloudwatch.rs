@@ -30,7 +30,7 @@ pub(crate) struct CloudWatch {
     /// The log group that has their lines; of one function /aws/lambda/NAME
     #[arg(long, value_name = "NAME")]
     log_group: Option<LogGroupName>,
-    /// Expect no summary lines: without guard.lambda_layer() there are none, and a log level above INFO drops them
+    /// Expect no summary lines: without `guard.lambda_layer()` there are none, and a log level above INFO drops them
     #[arg(long)]
     no_summaries: bool,
     /// The functions run on Lambda Managed Instances, where an environment can go for days without a posture line
@@ -77,16 +77,20 @@ impl CloudWatch {
             return Err(format!("--function {} is there twice: name each once", twice.0));
         }
         if self.no_summaries && self.functions.len() > 1 {
-            return Err("--no-summaries with several functions: only summary lines tell which of them has a guard; print a \
+            return Err(
+                "--no-summaries with several functions: only summary lines tell which of them has a guard; print a \
                         template for each, with a log group of its own"
-                .to_owned());
+                    .to_owned(),
+            );
         }
         match (&self.log_group, self.functions.as_slice()) {
             (Some(log_group), _) => Ok(log_group.clone()),
             (None, [FunctionName(name)]) => Ok(LogGroupName(format!("/aws/lambda/{name}"))),
-            (None, _) => Err("several functions, and no --log-group: name the one that they write to, or print a template for \
+            (None, _) => {
+                Err("several functions, and no --log-group: name the one that they write to, or print a template for \
                               each"
-                .to_owned()),
+                    .to_owned())
+            }
         }
     }
 }
@@ -203,8 +207,8 @@ mod tests {
 
     #[test]
     fn a_wrong_name_is_answered_with_the_right_one() {
-        let function = |name: &str| name.parse::<FunctionName>().map(|name| name.0).unwrap_or_else(|error| error);
-        let log_group = |name: &str| name.parse::<LogGroupName>().map(|name| name.0).unwrap_or_else(|error| error);
+        let function = |name: &str| name.parse::<FunctionName>().map_or_else(|error| error, |name| name.0);
+        let log_group = |name: &str| name.parse::<LogGroupName>().map_or_else(|error| error, |name| name.0);
         let of_64 = "a".repeat(64);
         for (asked, expected) in [
             ("orders_2-b", "orders_2-b"),
