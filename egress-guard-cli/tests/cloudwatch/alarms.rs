@@ -20,6 +20,10 @@ pub(crate) fn check(alarm: &Value, own_metrics: &[String]) -> Result<(), String>
     if alarm["DatapointsToAlarm"].as_u64().is_some_and(|datapoints| datapoints > periods) {
         return Err("more datapoints than periods".to_owned());
     }
+    let warm_up = &alarm["WarmUpConfiguration"]["WarmUpPeriodDurationInMinutes"];
+    if !(warm_up.is_null() || warm_up.as_u64().is_some_and(|minutes| (1..=2880).contains(&minutes))) {
+        return Err("no such time to warm up".to_owned());
+    }
     if alarm["AlarmDescription"].as_str().is_none_or(|text| text.is_empty() || text.len() > 1024) {
         return Err("no description, or a long one".to_owned());
     }
@@ -128,6 +132,7 @@ fn compared(input: &mut &str) -> winnow::Result<Math> {
 fn atom(input: &mut &str) -> winnow::Result<Math> {
     let number = |input: &mut &str| digit1.parse_to::<f64>().parse_next(input);
     alt((
+        delimited("(", math, ")"),
         delimited("FILL(", separated_pair(math, spaced(","), number), ")")
             .map(|(of, with)| Math::Fill(Box::new(of), with)),
         delimited("IF(", (math, spaced(","), math, spaced(","), math), ")")
@@ -146,6 +151,8 @@ pub(crate) struct Told {
     pub(crate) errors: Vec<i64>,
     /// The lines that the alarm asks for.
     pub(crate) lines: Vec<i64>,
+    /// When the stack was made, if not long before: lines are counted, and the alarm warms up, from then on.
+    pub(crate) deployed: Option<i64>,
 }
 
 /// Whether an alarm is ever raised, looked at in each minute, over windows that move with it. What was
@@ -158,7 +165,11 @@ pub(crate) fn is_ever_raised(alarm: &Value, told: &Told, late: i64) -> bool {
     assert_eq!((&alarm["DatapointsToAlarm"], &alarm["Threshold"]), (&periods.into(), &1.into()));
     let lines = metrics[3]["Id"].as_str().unwrap();
     let last = told.invocations.iter().chain(&told.lines).max().copied().unwrap_or_default();
-    (0..last + periods * period).any(|now| {
+    let warm_up = alarm["WarmUpConfiguration"]["WarmUpPeriodDurationInMinutes"].as_i64().unwrap();
+    let begin = told.deployed.map_or(0, |deployed| deployed + warm_up);
+    let counted: Vec<i64> =
+        told.lines.iter().filter(|time| told.deployed.is_none_or(|deployed| **time >= deployed)).copied().collect();
+    (begin..last + periods * period).any(|now| {
         let sum = |times: &[i64], from: i64, late: i64| {
             let count =
                 times.iter().filter(|time| (from..from + period).contains(*time) && **time < now - late).count();
@@ -169,7 +180,7 @@ pub(crate) fn is_ever_raised(alarm: &Value, told: &Told, late: i64) -> bool {
             let metrics = BTreeMap::from([
                 ("invocations", sum(&told.invocations, from, 0)),
                 ("errors", sum(&told.errors, from, 0)),
-                (lines, sum(&told.lines, from, late)),
+                (lines, sum(&counted, from, late)),
             ]);
             expression.value(&metrics).is_some_and(|value| value >= 1.0)
         };
@@ -189,7 +200,7 @@ fn a_broken_alarm_is_found() {
         "TreatMissingData": "notBreaching"});
     let two = serde_json::json!({"AlarmDescription": "x", "EvaluationPeriods": 2, "Threshold": 1,
         "ComparisonOperator": "GreaterThanOrEqualToThreshold", "TreatMissingData": "notBreaching",
-        "Metrics": [{"Id": "e", "Expression": "IF(FILL(denials, 0) == 0, 1, 0)"}, metric("denials", "Denials")]});
+        "WarmUpConfiguration": {"WarmUpPeriodDurationInMinutes": 150}, "Metrics": [{"Id": "e", "Expression": "IF(FILL(denials, 0) == 0, 1, 0)"}, metric("denials", "Denials")]});
     assert_eq!((check(&one, &own), check(&two, &own)), (Ok(()), Ok(())));
     for (alarm, place, value, why) in [
         (&one, "/MetricName", Value::from("Denial"), "nobody makes the metric"),
@@ -199,6 +210,7 @@ fn a_broken_alarm_is_found() {
         (&one, "/EvaluationPeriods", 289.into(), "too long"),
         (&one, "/TreatMissingData", "breaching".into(), "silence is an alarm"),
         (&one, "/AlarmDescription", "".into(), "no description"),
+        (&two, "/WarmUpConfiguration/WarmUpPeriodDurationInMinutes", 2881.into(), "to warm up"),
         (&two, "/EvaluationPeriods", 169.into(), "too long"),
         (&two, "/Metrics/0/Expression", "IF(denials = 0, 1, 0)".into(), "cannot be read"),
         (&two, "/Metrics/0/Expression", "FILL(denails, 0)".into(), "the expression is of"),

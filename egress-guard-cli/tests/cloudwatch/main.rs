@@ -211,6 +211,21 @@ fn every_query_file_is_saved_with_the_template() {
     assert!(files.values().all(|query| query.starts_with("# ")));
 }
 
+#[test]
+fn the_page_explains_every_alarm_metric_query_parameter_and_option() {
+    let page = std::fs::read_to_string(root().join("docs/cloudwatch.md")).unwrap();
+    let stack = Stack::printed_by(ONE);
+    let alarms = stack.of_type("AWS::CloudWatch::Alarm").into_iter().map(|(name, _)| name.to_owned());
+    let metrics = stack.of_type("AWS::Logs::MetricFilter").into_iter().map(|(name, _)| name.to_owned());
+    let queries = stack.of_type("AWS::Logs::QueryDefinition").into_iter();
+    let queries = queries.map(|(_, query)| query["Name"].as_str().unwrap().rsplit('/').next().unwrap().to_owned());
+    let others = ["TopicArn", "DenialThreshold", "--function NAME", "--log-group NAME", "--no-summaries"];
+    let others = others.into_iter().chain(["--managed-instances"]).map(str::to_owned);
+    for name in alarms.chain(metrics).chain(queries).chain(others) {
+        assert!(page.contains(&format!("`{name}`")), "{name}");
+    }
+}
+
 // ----- what they make of real lines -----
 
 /// The lines of two functions, and the same postures where nothing needs a look.
@@ -488,6 +503,34 @@ fn a_guarded_function_never_raises_the_alarm_for_missing_summaries() {
 }
 
 #[test]
+fn a_new_stack_raises_nothing_for_a_guarded_function() {
+    let missing_summaries = alarm("UnguardedAlarm");
+    let busy = |deployed| alarms::Told {
+        invocations: (0..1000).collect(),
+        lines: (1..1001).collect(),
+        deployed,
+        ..Default::default()
+    };
+    assert!(!alarms::is_ever_raised(&missing_summaries, &busy(Some(500)), 9));
+    let mut unready = missing_summaries.clone();
+    unready["WarmUpConfiguration"]["WarmUpPeriodDurationInMinutes"] = 0.into();
+    assert!(alarms::is_ever_raised(&unready, &busy(Some(500)), 9));
+    holds((invocations(1200), 0_i64..1200), |(invocations, deployed)| {
+        let lines = invocations.iter().map(|(begins, takes, _)| begins + takes).collect();
+        let invocations = invocations.iter().map(|(begins, ..)| *begins).collect();
+        let told = alarms::Told { invocations, lines, deployed: Some(deployed), ..Default::default() };
+        prop_assert!(!alarms::is_ever_raised(&missing_summaries, &told, 9));
+        Ok(())
+    });
+    let missing_postures = alarm("PostureMissingAlarm");
+    holds((environments(), 0_i64..10_000), |(environments, deployed)| {
+        let told = alarms::Told { deployed: Some(deployed), ..told_by(environments) };
+        prop_assert!(!alarms::is_ever_raised(&missing_postures, &told, 0));
+        Ok(())
+    });
+}
+
+#[test]
 fn a_function_without_a_guard_raises_it_if_it_is_invoked_in_two_hours_running() {
     let alarm = alarm("UnguardedAlarm");
     holds((0_i64..60, 1_i64..=60, 0_i64..300), |(first, apart, guarded)| {
@@ -507,17 +550,27 @@ fn a_function_without_a_guard_raises_it_if_it_is_invoked_in_two_hours_running() 
     assert!(alarms::is_ever_raised(&self::alarm("PostureMissingAlarm"), &daily, 2));
 }
 
+/// An environment: when it begins, how long it lives, below a day, and when it is invoked in that time.
+type Environment = (i64, i64, Vec<f64>);
+
+fn environments() -> impl Strategy<Value = Vec<Environment>> {
+    prop::collection::vec((0_i64..10_000, 1_i64..1440, prop::collection::vec(0.0..1.0, 1..6)), 1..8)
+}
+
+fn told_by(environments: Vec<Environment>) -> alarms::Told {
+    let mut told = alarms::Told::default();
+    for (begins, lives, invoked) in environments {
+        told.lines.push(begins);
+        told.invocations.extend(invoked.into_iter().map(|part| begins + (part * lives as f64) as i64));
+    }
+    told
+}
+
 #[test]
 fn a_function_that_begins_environments_never_raises_the_alarm_for_missing_postures() {
     let alarm = alarm("PostureMissingAlarm");
-    // Environments, each with what it lives for, below a day, and when it is invoked.
-    let environments = prop::collection::vec((0_i64..10_000, 1_i64..1440, prop::collection::vec(0.0..1.0, 1..6)), 1..8);
-    holds((environments, 0_i64..10), |(environments, late)| {
-        let mut told = alarms::Told::default();
-        for (begins, lives, invoked) in environments {
-            told.lines.push(begins);
-            told.invocations.extend(invoked.into_iter().map(|part: f64| begins + (part * lives as f64) as i64));
-        }
+    holds((environments(), 0_i64..10), |(environments, late)| {
+        let told = told_by(environments);
         prop_assert!(!alarms::is_ever_raised(&alarm, &told, late));
         Ok(())
     });
