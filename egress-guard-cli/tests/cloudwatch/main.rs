@@ -105,6 +105,7 @@ fn the_linter_of_cloudformation_finds_nothing_and_would() {
             "eu-west-1",
             "ap-northeast-1",
             "us-gov-west-1",
+            "cn-north-1",
             "--",
         ]);
         let output = command.args(paths).output().unwrap();

@@ -29,10 +29,9 @@ impl Stack {
         let documents = Yaml::load_from_str(template).unwrap();
         let [document] = &documents[..] else { panic!("not one document") };
         let template = json(document);
-        let mut values: BTreeMap<String, Value> =
-            [("AWS::StackName", STACK), ("AWS::Region", "eu-west-1"), ("AWS::URLSuffix", "amazonaws.com")]
-                .map(|(name, value)| (name.to_owned(), value.into()))
-                .into();
+        let mut values: BTreeMap<String, Value> = [("AWS::StackName", STACK), ("AWS::Region", "eu-west-1")]
+            .map(|(name, value)| (name.to_owned(), value.into()))
+            .into();
         for (name, parameter) in template["Parameters"].as_object().unwrap() {
             values.insert(name.clone(), parameter["Default"].clone());
         }
