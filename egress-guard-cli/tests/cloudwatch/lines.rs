@@ -111,7 +111,8 @@ async fn the_function() {
             for host in ["api.test", "api.test", "also.test"] {
                 http.post(url(host)).body("a body").send().await?.bytes().await?;
             }
-            plain.get(url("api.test")).send().await?.bytes().await?;
+            let redirect = format!("http://api.test:{port}/redirect/302?http://also.test:{port}/v1");
+            plain.get(redirect).send().await?.bytes().await?;
             reporting.get(url("rogue.test")).send().await?.bytes().await?;
             reporting.get(url("api.test")).send().await?.bytes().await?;
             layered.get(url("api.test")).send().await?.bytes().await?;

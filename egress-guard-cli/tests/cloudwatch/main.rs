@@ -352,6 +352,9 @@ fn number(row: &insights_run::Row, key: &str) -> u64 {
 #[tokio::test(flavor = "multi_thread")]
 async fn the_queries_count_as_they_say() {
     let lines = lines::of_two_functions().await;
+    for stage in ["request", "redirect", "name", "connection"] {
+        assert!(lines.iter().any(|line| is(line, "stage", stage)), "{stage}");
+    }
     for (query, keys) in [
         ("functions", &["function_name"][..]),
         ("destinations", &["function_name", "host", "port", "boundary"]),
