@@ -71,29 +71,25 @@ impl CloudWatch {
         Ok(true)
     }
 
-    fn log_group(&self) -> Result<LogGroupName, String> {
-        let mut seen = BTreeSet::new();
-        if let Some(twice) = self.functions.iter().find(|name| !seen.insert(&name.0)) {
-            return Err(format!("--function {} is there twice: name each once", twice.0));
-        }
-        if self.no_summaries && self.functions.len() > 1 {
-            return Err(
-                "--no-summaries with several functions: only summary lines tell which of them has a guard; print a \
-                        template for each, with a log group of its own"
-                    .to_owned(),
-            );
+    /// The log group, if the arguments go together.
+    fn log_group(&self) -> Result<LogGroupName, &'static str> {
+        let distinct: BTreeSet<&str> = self.functions.iter().map(|name| name.0.as_str()).collect();
+        if distinct.len() < self.functions.len() {
+            return Err("a function is there twice: name each once");
         }
         match (&self.log_group, self.functions.as_slice()) {
+            (_, [_, _, ..]) if self.no_summaries => Err(NO_SUMMARIES_OF_SEVERAL),
             (Some(log_group), _) => Ok(log_group.clone()),
             (None, [FunctionName(name)]) => Ok(LogGroupName(format!("/aws/lambda/{name}"))),
-            (None, _) => {
-                Err("several functions, and no --log-group: name the one that they write to, or print a template for \
-                              each"
-                    .to_owned())
-            }
+            (None, _) => Err(NO_LOG_GROUP_OF_SEVERAL),
         }
     }
 }
+
+const NO_SUMMARIES_OF_SEVERAL: &str = "--no-summaries with several functions: only summary lines tell which of them has \
+                                       a guard; print a template for each, with a log group of its own";
+const NO_LOG_GROUP_OF_SEVERAL: &str = "several functions, and no --log-group: name the one that they write to, or print a \
+                                       template for each";
 
 #[derive(Debug, Template)]
 #[template(path = "cloudwatch.yaml", escape = "none")]

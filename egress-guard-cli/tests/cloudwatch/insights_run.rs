@@ -46,11 +46,8 @@ fn with(mut row: Row, fields: &[Named]) -> Row {
 fn stats(aggregates: &[Named], by: &[Named], rows: Vec<Row>) -> Vec<Row> {
     let mut groups: BTreeMap<String, (Row, Vec<Row>)> = BTreeMap::new();
     for row in rows {
-        let key = with(Row::new(), &[]).into_iter().chain(by.iter().filter_map(|group| {
-            let value = value_of(&group.expression, &row);
-            (!value.is_null()).then(|| (group.name().to_owned(), value))
-        }));
-        let key: Row = key.collect();
+        let keys = by.iter().map(|group| (group.name().to_owned(), value_of(&group.expression, &row)));
+        let key: Row = keys.filter(|(_, value)| !value.is_null()).collect();
         groups.entry(json!(key).to_string()).or_insert_with(|| (key, Vec::new())).1.push(row);
     }
     let summed = groups.into_values().map(|(mut row, rows)| {

@@ -61,7 +61,7 @@ fn what_cannot_be_watched_is_an_error_that_says_what_to_write() {
             &["--function", "a", "--function", "b"],
             "several functions, and no --log-group: name the one that they write to",
         ),
-        (&["--function", "a", "--function", "a", "--log-group", "g"], "--function a is there twice: name each once"),
+        (&["--function", "a", "--function", "a", "--log-group", "g"], "a function is there twice: name each once"),
         (&["--function", "a", "--function", "b", "--log-group", "g", "--no-summaries"], "print a template for each"),
         (&["--function", "a", "--no-summaries", "--managed-instances"], "cannot be used with"),
         (&many, "CloudFormation takes 51200 from a file: print one for some of them, and one for the others"),
@@ -368,6 +368,14 @@ async fn the_queries_count_as_they_say() {
         let (given, expected) = (given.collect::<BTreeMap<_, _>>(), counts(&lines, keys));
         assert_eq!(given, expected, "{query}");
         assert!(given.len() >= 3, "{given:?}");
+    }
+    for row in ask("functions", &lines) {
+        let function = row.get("function_name").cloned().unwrap_or_default();
+        let of_it =
+            lines.iter().filter(|line| is(line, "event_type", "egress_decision") && line["function_name"] == function);
+        let of_it = of_it.filter(|line| line.get("host").is_some() && line.get("port").is_some());
+        let distinct: BTreeSet<String> = of_it.map(|line| group(line, &["host", "port"])).collect();
+        assert_eq!(number(&row, "destinations"), distinct.len() as u64, "{row:?}");
     }
     // Hour by hour, they all are there.
     let timeline = ask("timeline", &lines);
