@@ -8,6 +8,7 @@ mod line;
 mod log_level;
 mod memory;
 mod metrics;
+mod ocsf;
 mod output;
 mod record;
 mod timestamp;
@@ -20,6 +21,7 @@ use std::sync::Arc;
 
 pub use json_lines::JsonLines;
 pub use memory::MemorySink;
+pub use ocsf::OcsfLines;
 pub(crate) use record::LineNumber;
 pub use record::{AUDIT_SCHEMA, AuditEvent, AuditRecord};
 pub(crate) use visible::bounded;

@@ -31,7 +31,6 @@ pub const AUDIT_SCHEMA: &str = include_str!("../../schema/audit.schema.json");
 pub struct AuditRecord<'a> {
     /// What `timestamp` says, for formats that write times differently.
     #[serde(skip)]
-    #[allow(dead_code, reason = "TMP")]
     pub(crate) time: SystemTime,
     pub timestamp: String,
     pub level: &'static str,
