@@ -2,6 +2,7 @@
 
 mod finding;
 mod log;
+mod order;
 mod places;
 mod print;
 mod report;

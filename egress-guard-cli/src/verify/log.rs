@@ -7,6 +7,7 @@ use egress_guard::chain::{Checker, Link};
 use serde::Deserialize;
 
 use super::finding::{Finding, Kind, Of};
+use super::order::Order;
 use super::places::{At, Places, Run};
 use crate::logs::{AuditLine, Entry, Place, Text};
 
@@ -41,16 +42,8 @@ pub(super) struct Chain {
     pub(super) lost: Places,
     pub(super) doubled: Sighting,
     pub(super) moved: Sighting,
-    /// The line before, in the log.
-    before: Option<Before>,
+    order: Order,
     pub(super) end: End,
-}
-
-#[derive(Clone, Copy, Debug)]
-struct Before {
-    place: u64,
-    milliseconds: i64,
-    file: usize,
 }
 
 /// The last line of a chain.
@@ -203,11 +196,9 @@ impl Chain {
             self.lost.cover(Run { first, last, first_at: at, last_at: at });
         }
         let Some(line) = line else { return true };
-        if let Some(time) = line.time() {
-            let now = Before { place, milliseconds: time.as_millisecond(), file: at.file };
-            if self.before.replace(now).is_some_and(|before| now.is_out_of_order_after(before)) {
-                self.moved.add(Some(place), at);
-            }
+        let time = line.time();
+        if time.is_some_and(|time| !self.order.follows(place, time.as_millisecond(), at.file)) {
+            self.moved.add(Some(place), at);
         }
         if place > self.end.place {
             self.end = End {
@@ -219,13 +210,6 @@ impl Chain {
             };
         }
         true
-    }
-}
-
-impl Before {
-    /// CloudWatch sorts by time, to the millisecond, and leaves what has the same time as it was written.
-    fn is_out_of_order_after(self, before: Self) -> bool {
-        self.file == before.file && self.place < before.place && self.milliseconds <= before.milliseconds
     }
 }
 
