@@ -4,9 +4,10 @@
 
 use std::convert::Infallible;
 use std::fs;
+use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
-use std::sync::OnceLock;
+use std::sync::{Arc, Mutex, OnceLock};
 
 use egress_guard::{ChainKey, Guard, JsonLines, Policy, Rule};
 use http::{Request, Response};
@@ -231,6 +232,113 @@ fn lines_without_a_chain_are_checked_by_their_numbers_alone() {
         assert_eq!(kinds(&logs.verify(&[file]).1), expected, "{file}");
     }
     assert_eq!(kinds(&logs.verify(&["--key-file", "audit.key", "whole"]).1), ["unchained"]);
+}
+
+/// Takes half of some lines, and none of others.
+struct Full {
+    log: Arc<Mutex<Vec<u8>>>,
+    writes: u32,
+}
+
+impl Write for Full {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.writes += 1;
+        let taken = match self.writes {
+            // Half of the second line is taken, and then nothing, and nothing of the one after.
+            2 => bytes.len() / 2,
+            3 | 4 => return Err(io::ErrorKind::StorageFull.into()),
+            _ => bytes.len(),
+        };
+        self.log.lock().unwrap().extend_from_slice(&bytes[..taken]);
+        Ok(taken)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+#[test]
+fn lines_that_could_not_be_written_are_no_finding() {
+    let log = Arc::default();
+    let sink = JsonLines::new(Full { log: Arc::clone(&log), writes: 0 }).chained(KEY.parse().unwrap());
+    let guard = Guard::new(Policy::builder("orders").build().unwrap(), sink);
+    for _ in 0..4 {
+        let service = tower::service_fn(|_: Request<Body>| async { Ok::<_, Infallible>(Response::new(Body::new())) });
+        let http = ServiceBuilder::new().layer(guard.layer()).service(service);
+        let request = Request::get("https://not-listed.example/").body(Body::new()).unwrap();
+        let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+        assert!(runtime.block_on(http.oneshot(request)).is_err());
+    }
+    let log = String::from_utf8(log.lock().unwrap().clone()).unwrap();
+    let logs = Logs::new(&[("log", &log)]);
+    let (status, printed) = logs.verify(&["--key-file", "audit.key", "log"]);
+    assert_eq!((status, kinds(&printed)), (0, vec![]), "{printed:#?}");
+    let notes: Vec<_> = printed.iter().filter(|line| line["note"] == true).map(|line| &line["kind"]).collect();
+    assert_eq!(notes, ["lost", "torn"], "{log}");
+    assert_eq!(printed[0]["count"], 2);
+}
+
+#[test]
+fn without_the_key_what_is_missing_doubled_or_moved_is_found() {
+    let [lines, _] = environments();
+    let with = |change: &dyn Fn(&mut Vec<String>)| {
+        let mut lines = lines.clone();
+        change(&mut lines);
+        joined(&lines)
+    };
+    let logs = Logs::new(&[
+        ("gap", &with(&|lines| _ = lines.remove(3))),
+        ("duplicate", &with(&|lines| lines.push(lines[3].clone()))),
+        ("reordered", &with(&|lines| lines.reverse())),
+        ("unchained", &with(&|lines| lines[3] = format!("{}}}", lines[3].split(",\"chain_id\"").next().unwrap()))),
+    ]);
+    for (file, expected) in
+        [("gap", vec!["gap 4"]), ("duplicate", vec!["duplicate 4"]), ("unchained", vec!["unchained", "gap 4"])]
+    {
+        assert_eq!(kinds(&logs.verify(&[file]).1), expected, "{file}");
+    }
+    assert!(kinds(&logs.verify(&["reordered"]).1)[0].starts_with("reordered"));
+    let (status, output, _) = logs.run(&["gap"]);
+    assert!(status == 1 && output.contains("no key, so no MAC was checked"), "{output}");
+}
+
+#[test]
+fn a_key_is_taken_from_the_environment_too() {
+    let logs = Logs::new(&[("log", &joined(&environments()[0]))]);
+    for (key, status) in [(KEY, 0), (OTHER_KEY, 1), ("x", 2)] {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_egress-guard"));
+        command.current_dir(logs.path()).env(ChainKey::VARIABLE, key).args(["verify", "log"]);
+        let output = command.output().unwrap();
+        assert_eq!(output.status.code(), Some(status), "{output:?}");
+    }
+}
+
+/// The page says to the byte what a line ends in; its Python is held against lines of a guard.
+#[test]
+fn the_python_of_the_page_verifies_lines_and_finds_a_forged_one() {
+    let page = fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/verify.md")).unwrap();
+    let code = page.split("```python\n").nth(1).unwrap().split("```").next().unwrap();
+    let mut lines = environments()[0].clone();
+    let forged = lines[4].replace("GET", "PUT");
+    assert_ne!(forged, lines[4]);
+    lines[4] = forged;
+    let logs = Logs::new(&[("log", &joined(&lines)), ("verify.py", code)]);
+    let mut command = Command::new("python3");
+    let output = match command.current_dir(logs.path()).args(["verify.py", "audit.key", "log"]).output() {
+        Err(error) if std::env::var_os("EGRESS_GUARD_NO_SKIPS").is_none() => {
+            return eprintln!("skipped, as there is no python3: {error}");
+        }
+        output => output.unwrap(),
+    };
+    let said = String::from_utf8(output.stdout).unwrap();
+    let expected = (0..lines.len()).map(|line| if line == 4 { "does not hold" } else { "holds" });
+    assert_eq!(
+        said.lines().collect::<Vec<_>>(),
+        expected.collect::<Vec<_>>(),
+        "{:?}",
+        String::from_utf8(output.stderr)
+    );
 }
 
 #[test]

@@ -50,3 +50,8 @@ struct Lambda;
 #[cfg(doctest)]
 #[doc = include_str!("../../docs/delivery.md")]
 struct Delivery;
+
+/// The code of the page on verifying, likewise.
+#[cfg(doctest)]
+#[doc = include_str!("../../docs/verify.md")]
+struct Verify;
