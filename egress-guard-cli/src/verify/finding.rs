@@ -80,20 +80,21 @@ impl Finding {
     /// What it is, and what that means.
     pub(super) fn message(&self) -> String {
         let lines = Lines(self.count);
-        let numbers = Numbers(self.numbers);
         let of = &self.of;
+        let numbers = Numbers(of, self.numbers);
+        let missing = if self.count == 1 { "is missing: its line was" } else { "are missing: their lines were" };
         match self.kind {
-            Kind::Altered => format!("{numbers} of {of} does not hold: it was changed, or made without the key"),
+            Kind::Altered => format!("{numbers} does not hold: its line was changed, or made without the key"),
             Kind::Forged => match self.numbers {
-                Some(_) => format!("{numbers} of {of} does not hold and is none of its lines: made without the key"),
-                None if self.of == Of::Log => format!("{lines} more that do not hold: there are too many to say which"),
+                Some(_) => {
+                    format!("a line for {numbers} does not hold, and is none of its lines: made without the key")
+                }
+                None if *of == Of::Log => format!("{lines} more that do not hold: there are too many to say which"),
                 None => format!("{lines} of {of}, of which none holds: made without the key, or with another one"),
             },
-            Kind::Gap => format!("{numbers} of {of} {}: {} removed, or never got here", self.is_missing(), self.was()),
-            Kind::Beginning => {
-                format!("{numbers} of {of} {}: cut off, or the log begins in the middle (--partial)", self.is_missing())
-            }
-            Kind::Duplicate => format!("{lines} of {of} more than once, {numbers}: copied, or read twice"),
+            Kind::Gap => format!("{numbers} {missing} removed, or never got here"),
+            Kind::Beginning => format!("{numbers} {missing} cut off, or the log begins in the middle (--partial)"),
+            Kind::Duplicate => format!("{lines} more than once, {numbers}: copied, or read twice"),
             Kind::Reordered => {
                 format!("{lines} of {of} in an order that is neither that of writing nor of their times")
             }
@@ -103,17 +104,9 @@ impl Finding {
             },
             Kind::Unchecked => format!("{of} is in so many pieces that neither gaps nor duplicates can be told"),
             Kind::Lost => format!("{lines} of {of} could not be written, as a later line says"),
-            Kind::Unwritten => format!("{numbers} of {of} in no line, though none is missing: could not be written"),
+            Kind::Unwritten => format!("{numbers} in no line, though none is missing: could not be written"),
             Kind::Torn => format!("{lines} not whole, and passed over"),
         }
-    }
-
-    fn is_missing(&self) -> &'static str {
-        if self.count == 1 { "is missing" } else { "are missing" }
-    }
-
-    fn was(&self) -> &'static str {
-        if self.count == 1 { "it was" } else { "they were" }
     }
 }
 
@@ -127,15 +120,17 @@ impl fmt::Display for Of {
     }
 }
 
-/// `line 17`, `lines 17 to 19`.
-struct Numbers(Option<(u64, u64)>);
+/// `place 17 of chain 0.x`, `seq 17 to 19 of environment 1`.
+struct Numbers<'a>(&'a Of, Option<(u64, u64)>);
 
-impl fmt::Display for Numbers {
+impl fmt::Display for Numbers<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self.0 {
-            Some((first, last)) if first == last => write!(f, "line {first}"),
-            Some((first, last)) => write!(f, "lines {first} to {last}"),
-            None => Ok(()),
+        let Self(of, numbers) = self;
+        let (one, more) = if matches!(of, Of::Environment(_)) { ("seq", "seq") } else { ("place", "places") };
+        match numbers {
+            Some((first, last)) if first == last => write!(f, "{one} {first} of {of}"),
+            Some((first, last)) => write!(f, "{more} {first} to {last} of {of}"),
+            None => write!(f, "{of}"),
         }
     }
 }

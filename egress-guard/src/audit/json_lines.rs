@@ -127,7 +127,7 @@ impl<W: Write + Send + 'static> AuditSink for JsonLines<W> {
         if line.len() > longest {
             line = self.line_of(&record.abridged())?;
         }
-        let Some(chain) = &self.chain else { return self.output.write(line) };
+        let Some(chain) = &self.chain else { return self.output.write(&line) };
         let mut chain = chain.lock().unwrap_or_else(PoisonError::into_inner);
         chain.write(line, record.seq == 1, |line| self.output.write(line))
     }
@@ -225,6 +225,9 @@ mod tests {
         let record = AuditRecord::new(crate::AuditEvent::Posture, number(1), now, &policy, &context, quotes.clone());
         let record = AuditRecord { path: Some(&quotes), function_arn: quotes.get(..192), ..record };
         sink.record(&record).unwrap();
-        assert!(writes.0.lock().unwrap()[0].len() <= MAX_LINE);
+        let key = ChainKey::from_bytes(&(0..32).collect::<Vec<u8>>()).unwrap();
+        sink.chained(key).record(&record).unwrap();
+        let writes = writes.0.lock().unwrap();
+        assert!(writes.len() == 2 && writes.iter().all(|line| line.len() <= MAX_LINE));
     }
 }

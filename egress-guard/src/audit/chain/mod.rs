@@ -53,7 +53,7 @@ impl Chain {
         &mut self,
         mut line: Vec<u8>,
         begins_guard: bool,
-        write: impl FnOnce(Vec<u8>) -> io::Result<()>,
+        write: impl FnOnce(&[u8]) -> io::Result<()>,
     ) -> io::Result<()> {
         let begins = begins_guard && self.number <= LAST_CHAIN;
         let mut current = match self.current.take().filter(|_| !begins) {
@@ -64,7 +64,7 @@ impl Chain {
         let is_last = !current.ladder.advance();
         current.lost = current.lost.saturating_add(1);
         let current = self.current.insert(current);
-        let written = write(line);
+        let written = write(&line);
         if written.is_ok() {
             current.lost = 0;
         }
@@ -233,8 +233,8 @@ mod tests {
         let mut chain = Chain { number: LAST_CHAIN, ..Chain::new(key()) };
         let mut ids = Vec::new();
         for _ in 0..3 {
-            let line = |line: Vec<u8>| {
-                ids.push(Link::parse(String::from_utf8(line).unwrap().trim()).unwrap().chain_id.to_owned());
+            let line = |line: &[u8]| {
+                ids.push(Link::parse(std::str::from_utf8(line).unwrap().trim()).unwrap().chain_id.to_owned());
                 Ok(())
             };
             chain.write(b"{\"a\":1}\n".to_vec(), true, line).unwrap();
