@@ -18,6 +18,7 @@ mod policy_args;
 mod schema;
 mod shown;
 mod test;
+mod verify;
 
 use std::process::ExitCode;
 
@@ -53,6 +54,7 @@ enum Command {
     Man(man::Manual),
     Schema(schema::Schema),
     Test(test::Test),
+    Verify(verify::Verify),
 }
 
 fn main() -> ExitCode {
@@ -68,6 +70,7 @@ fn main() -> ExitCode {
         Command::Man(man) => man.run(),
         Command::Schema(schema) => schema.run(),
         Command::Test(test) => test.run(),
+        Command::Verify(verify) => verify.run(),
     };
     match done {
         Ok(true) => ExitCode::SUCCESS,
