@@ -228,6 +228,21 @@ mod tests {
         assert!(line.len() - before + "4294967295".len() <= LONGEST_LINK);
     }
 
+    /// A snapshot is restored many times over, with all that the process has in its memory.
+    #[test]
+    fn the_restored_copies_of_a_snapshot_part_with_their_first_lines() {
+        let mut snapshot = Chain::new(key());
+        snapshot.begin().unwrap();
+        let restored = || {
+            let mut chain = Chain { root: snapshot.root.clone(), number: snapshot.number, current: None };
+            let current = chain.begin().unwrap();
+            (current.id.clone(), current.ladder.line().mac_of(b"x"))
+        };
+        let (one, other) = (restored(), restored());
+        assert!(one.0.starts_with("1.") && other.0.starts_with("1.") && one.0 != other.0);
+        assert_ne!(one.1, other.1);
+    }
+
     #[test]
     fn the_last_chain_of_a_sink_goes_on_with_further_guards() {
         let mut chain = Chain { number: LAST_CHAIN, ..Chain::new(key()) };
