@@ -14,6 +14,7 @@ mod logs;
 mod man;
 mod output;
 mod policy_args;
+mod report;
 mod schema;
 mod shown;
 mod test;
@@ -48,6 +49,7 @@ enum Command {
     Import(import::Import),
     Lint(lint::Lint),
     Man(man::Manual),
+    Report(report::ReportArgs),
     Schema(schema::Schema),
     Test(test::Test),
 }
@@ -62,6 +64,7 @@ fn main() -> ExitCode {
         Command::Import(import) => import.run(),
         Command::Lint(lint) => lint.run(),
         Command::Man(man) => man.run(),
+        Command::Report(report) => report.run(),
         Command::Schema(schema) => schema.run(),
         Command::Test(test) => test.run(),
     };

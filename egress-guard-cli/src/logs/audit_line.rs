@@ -34,6 +34,8 @@ pub(crate) struct AuditLine<'a> {
     pub(crate) would_deny: Option<bool>,
     #[serde(borrow)]
     pub(crate) policy_sha256: Option<Text<'a>>,
+    #[serde(borrow)]
+    pub(crate) rejected_policy_sha256: Option<Text<'a>>,
     pub(crate) quarantined: Option<bool>,
     #[serde(borrow)]
     pub(crate) suspicious_environment: Option<Text<'a>>,
