@@ -14,6 +14,7 @@ mod logs;
 mod man;
 mod output;
 mod policy_args;
+mod queries;
 mod report;
 mod schema;
 mod shown;
@@ -49,6 +50,7 @@ enum Command {
     Import(import::Import),
     Lint(lint::Lint),
     Man(man::Manual),
+    Queries(queries::Queries),
     Report(report::ReportArgs),
     Schema(schema::Schema),
     Test(test::Test),
@@ -64,6 +66,7 @@ fn main() -> ExitCode {
         Command::Import(import) => import.run(),
         Command::Lint(lint) => lint.run(),
         Command::Man(man) => man.run(),
+        Command::Queries(queries) => queries.run(),
         Command::Report(report) => report.run(),
         Command::Schema(schema) => schema.run(),
         Command::Test(test) => test.run(),
