@@ -224,6 +224,8 @@ fn the_numbers_are_those_of_the_report() {
         let (answers, report) = (bucket.ask(&queries).unwrap(), bucket.report(""));
         assert_same(&answers, &report);
         assert_eq!(answers["lines"][0]["lines"], report["read"]["audit_lines"], "{name}");
+        let counts: Vec<_> = answers["denials"].as_array().unwrap().iter().map(|row| row["count"].as_u64()).collect();
+        assert!(counts.is_sorted_by(|count, next| count >= next), "{name}: {counts:?}");
         for (table, rows) in &answers {
             assert!(table == "lines" || rows.as_array().unwrap().len() > 1, "{name}: nothing in {table}");
         }

@@ -8,7 +8,6 @@ import datetime
 import decimal
 import json
 import pathlib
-import re
 import sys
 
 import duckdb
@@ -36,7 +35,7 @@ RESERVED_IN_SELECT = """ALTER AND AS BETWEEN BY CASE CAST CONSTRAINT CREATE CROS
 
 def parse(name, sql):
     """The one statement of a query."""
-    # Athena runs one statement at a time, and looks for the semicolon in comments, too.
+    # Athena runs one statement at a time, and one in a comment may end it too.
     if sql.count(";") != 1 or not sql.rstrip().endswith(";"):
         raise ValueError(f"{name}: a semicolon ends the statement, and stands nowhere else")
     is_table = name == "table"
@@ -49,6 +48,7 @@ def parse(name, sql):
     for identifier in statement.find_all(exp.Identifier):
         if not identifier.quoted and identifier.name.upper() in reserved:
             raise ValueError(f"{name}: {identifier.name} is reserved")
+    # It would be asked of DuckDB as it stands.
     for function in statement.find_all(exp.Anonymous):
         raise ValueError(f"{name}: the function {function.name} is unknown")
     return statement
@@ -56,7 +56,7 @@ def parse(name, sql):
 
 def define_table(database, statement, folder):
     """What the table's definition says of the files, said to DuckDB."""
-    properties = {one.name: one.args["value"].name for one in statement.find_all(exp.Property) if "value" in one.args and one.name}
+    properties = {one.name: one.args["value"].name for one in statement.find_all(exp.Property) if type(one) is exp.Property}
     location = statement.find(exp.LocationProperty).name
     template = properties["storage.location.template"]
     assert template.startswith(location) and location.endswith("/"), (location, template)
@@ -66,6 +66,7 @@ def define_table(database, statement, folder):
     row_format = statement.find(exp.RowFormatDelimitedProperty)
     assert row_format.args["lines"].name in ("\n", "\\n"), row_format
 
+    assert properties["projection.enabled"] == "true", properties
     form = {"yyyy/MM/dd": ("*/*/*", "([0-9]{4}/[0-9]{2}/[0-9]{2})")}[properties[f"projection.{partition.name}.format"]]
     place = template.removeprefix(location)
     files, day = (f"{folder}/{place.replace('${' + partition.name + '}', one)}" for one in form)
