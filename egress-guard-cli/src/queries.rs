@@ -6,11 +6,10 @@ use clap::{Args, ValueEnum};
 
 use crate::output;
 
-/// Print the questions of report as queries, for logs that are larger than one machine.
+/// Print queries that ask what report answers, for logs that are larger than one machine.
 ///
-/// athena: SQL for Amazon Athena over logs in S3. First the table of the lines and the view of the audit lines, `table` and
-/// `view`, in which a bucket must be written, then a query for each question. Each begins with a comment that says what it
-/// is.
+/// For Amazon Athena, over logs in S3, these are `table`, into which a bucket must be written, and `view`, to be run once, and
+/// then one for each question. Every query begins with a comment that says what it is.
 ///
 /// Exit status: 0 if they are printed, 2 if the arguments are wrong or they cannot be written.
 #[derive(Debug, Args)]

@@ -1,8 +1,9 @@
 //! The queries that `egress-guard queries` prints answer what `egress-guard report` does, with the same numbers.
 //!
-//! Athena's run on DuckDB, by `tests/queries/run.py`, which needs what `.ci/log-tools` installs.
+//! Athena's run on `DuckDB`, by `tests/queries/run.py`, which needs what `.ci/log-tools` installs.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, reason = "a test")]
+#![allow(clippy::string_slice, reason = "a test")]
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -82,7 +83,7 @@ impl Bucket {
     }
 }
 
-/// The Python that has DuckDB and sqlglot; without it, tests that need it are left out where that is allowed.
+/// The Python that has `DuckDB` and sqlglot; without it, tests that need it are left out where that is allowed.
 fn python() -> Option<PathBuf> {
     let installed = || Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap().join("target/log-tools/bin/python");
     let path = std::env::var_os("EGRESS_GUARD_LOG_TOOLS").map_or_else(installed, PathBuf::from);
@@ -353,6 +354,18 @@ fn forged_and_torn_lines_count_where_the_report_counts_them() {
         assert_eq!(lines, u64::from(*is_counted), "{name}: {line}");
     }
     assert_same(&answers, &bucket.report(""));
+}
+
+#[test]
+fn sums_that_no_64_bits_hold_do_not_end_a_query() {
+    if python().is_none() {
+        return;
+    }
+    let most = LINE.replace("egress_decision\",", &format!("egress_outcome\",\"bytes_sent\":{},", u64::MAX));
+    let answers = Bucket::new().with("2026/11/23", "log", format!("{most}\n{most}\n")).ask(&athena()).unwrap();
+    for table in ["functions", "destinations", "outcomes"] {
+        assert_eq!(answers[table][0]["bytes_sent"].as_f64(), Some(2.0 * u64::MAX as f64), "{table}");
+    }
 }
 
 /// The queries, with a line that is written as a comment brought into force.
