@@ -4,8 +4,8 @@ use std::collections::HashMap;
 
 use super::environments::Environments;
 use super::model::{
-    Counts, Denial, Destination, Filter, Function, Lines, Outcome, Policy, Read, RejectedPolicy, Report, Rule, Seen,
-    Span, SuspiciousEnvironment, Time, Totals, Transfer, Unreadable,
+    Counts, Denial, Destination, Filter, Function, Lines, NewDestination, Outcome, Policy, Read, RejectedPolicy,
+    Report, Rule, Seen, Span, SuspiciousEnvironment, Table, Time, Totals, Transfer, Unreadable,
 };
 use super::table::{Counter, Key, cut};
 use super::timeline::Buckets;
@@ -251,7 +251,7 @@ impl Counting {
             let new_since = Time(first.0 + (last.0 - first.0) / 4 * 3);
             Span { first, last, new_since }
         });
-        self.count_destinations(span.map(|span| span.new_since));
+        let new_destinations = self.new_destinations(span.map(|span| span.new_since));
         self.count_environments();
         self.read.lines = tally.lines;
         self.read.other_lines = tally.other;
@@ -266,6 +266,7 @@ impl Counting {
             timeline: self.timeline.into_timeline(),
             denials: self.denials.into_table(top),
             would_deny: self.would_deny.into_table(top),
+            new_destinations: Table { exact: self.destinations.is_exact(), ..new_destinations.into_table(top) },
             functions: self.functions.into_table(top),
             destinations: self.destinations.into_table(top),
             rules: self.rules.into_table(top),
@@ -276,23 +277,42 @@ impl Counting {
         }
     }
 
-    /// How many hosts and ports each function has. A host and port may have a row for either side of the boundary.
-    fn count_destinations(&mut self, new_since: Option<Time>) {
-        let mut first_seen: HashMap<Option<&str>, HashMap<(&str, u16), Time>> = HashMap::new();
+    /// The hosts and ports of each function; which of them are new. Each may have a row for either side of the boundary.
+    fn new_destinations(&mut self, new_since: Option<Time>) -> Counter<NewDestination> {
+        // There are no more of them than the table of destinations has had room for.
+        let mut known = Counter::new(usize::MAX);
         for row in self.destinations.rows() {
-            if let (Some(host), Some(port)) = (row.host.as_deref(), row.port) {
-                let of_function = first_seen.entry(row.function.as_deref()).or_default();
-                let first = of_function.entry((host, port)).or_insert(row.seen.first_seen);
-                *first = row.seen.first_seen.min(*first);
+            if let (Some(host), Some(port)) = (&row.host, row.port) {
+                let function = row.function.as_deref();
+                let known =
+                    known.row(self.key.clear().text(function).text(Some(host)).port(row.port), || NewDestination {
+                        function: row.function.clone(),
+                        host: host.clone(),
+                        port,
+                        counts: Counts::default(),
+                        seen: row.seen,
+                    });
+                known.counts.add(&row.counts);
+                known.seen.merge(row.seen);
             }
         }
-        for row in self.functions.rows_mut() {
-            let Some(of_function) = first_seen.get(&row.name.as_deref()) else { continue };
-            let new = of_function.values().filter(|first| new_since.is_some_and(|since| **first >= since));
-            (row.destinations, row.new_destinations) = (of_function.len() as u64, new.count() as u64);
-            self.totals.destinations += row.destinations;
-            self.totals.new_destinations += row.new_destinations;
+        let is_new = |row: &NewDestination| new_since.is_some_and(|since| row.seen.first_seen >= since);
+        let mut of_function: HashMap<Option<&str>, (u64, u64)> = HashMap::new();
+        for row in known.rows() {
+            let (all, new) = of_function.entry(row.function.as_deref()).or_default();
+            *all += 1;
+            *new += u64::from(is_new(row));
         }
+        for row in self.functions.rows_mut() {
+            (row.destinations, row.new_destinations) =
+                of_function.get(&row.name.as_deref()).copied().unwrap_or_default();
+        }
+        for (all, new) in of_function.values() {
+            self.totals.destinations += all;
+            self.totals.new_destinations += new;
+        }
+        known.retain(is_new);
+        known
     }
 
     fn count_environments(&mut self) {

@@ -11,7 +11,7 @@ use serde::{Serialize, Serializer};
 /// The JSON Schema (2020-12) of a report.
 pub(crate) const REPORT_SCHEMA: &str = include_str!("../../schema/report.schema.json");
 
-/// The whole of it. Each table has its rows in the order in which they are shown: what was denied first.
+/// The whole of it. Each table has its rows in the order in which they are shown.
 #[derive(Debug, Serialize)]
 pub(crate) struct Report {
     /// The version of the schema.
@@ -27,6 +27,8 @@ pub(crate) struct Report {
     pub(crate) denials: Table<Denial>,
     /// What was sent, and would be denied if the policy or the rule were enforced.
     pub(crate) would_deny: Table<Denial>,
+    /// What was first seen in the last quarter of the span, what was reached before what was not.
+    pub(crate) new_destinations: Table<NewDestination>,
     pub(crate) functions: Table<Function>,
     pub(crate) destinations: Table<Destination>,
     pub(crate) rules: Table<Rule>,
@@ -187,6 +189,9 @@ pub(crate) trait Row {
 
     fn add_to(&self, sum: &mut Self::Sum);
 
+    /// A sum, for people.
+    fn in_words(sum: &Self::Sum) -> String;
+
     /// Rows compete for room with those of the same group first.
     fn group(&self) -> Option<&str> {
         None
@@ -244,6 +249,19 @@ pub(crate) struct Destination {
     pub(crate) counts: Counts,
     pub(crate) bytes_sent: u64,
     pub(crate) bytes_received: u64,
+    #[serde(flatten)]
+    pub(crate) seen: Seen,
+}
+
+/// A host and port that a function had not asked for before.
+#[derive(Debug, Serialize)]
+pub(crate) struct NewDestination {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) function: Option<String>,
+    pub(crate) host: String,
+    pub(crate) port: u16,
+    #[serde(flatten)]
+    pub(crate) counts: Counts,
     #[serde(flatten)]
     pub(crate) seen: Seen,
 }

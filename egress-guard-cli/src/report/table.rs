@@ -81,6 +81,14 @@ impl<R: Row> Counter<R> {
         self.rows.values_mut()
     }
 
+    pub(super) fn is_exact(&self) -> bool {
+        self.given_up == 0
+    }
+
+    pub(super) fn retain(&mut self, is_kept: impl Fn(&R) -> bool) {
+        self.rows.retain(|_, row| is_kept(row));
+    }
+
     fn make_room(&mut self) {
         let mut rows: Vec<(Box<[u8]>, R)> = self.rows.drain().collect();
         rows.sort_unstable_by(|(key, row), (other_key, other)| {
