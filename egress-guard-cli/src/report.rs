@@ -2,6 +2,7 @@
 
 mod count;
 mod environments;
+mod in_force;
 mod model;
 mod rows;
 mod table;
@@ -75,6 +76,11 @@ impl ReportArgs {
     }
 
     fn report(&self) -> Result<Report, Box<dyn Error>> {
+        if let (Some(since), Some(until)) = (self.since, self.until)
+            && since >= until
+        {
+            return Err("--until is not after --since: no line can be selected".into());
+        }
         let time = |time: Option<SystemTime>| time.map(Timestamp::try_from).transpose();
         let filter = Filter {
             functions: self.function.clone(),

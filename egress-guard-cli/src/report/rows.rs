@@ -3,8 +3,8 @@
 use indicatif::HumanCount;
 
 use super::model::{
-    Counts, Denial, Destination, Function, Lines, NewDestination, Outcome, Policy, RejectedPolicy, Row, Rule, Seen,
-    SuspiciousEnvironment, Time, Transfer,
+    Counts, Denial, Destination, DroppedLevels, Function, Lines, NewDestination, Outcome, Policy, RejectedPolicy, Row,
+    Rule, Seen, SuspiciousEnvironment, Time, Transfer,
 };
 
 impl Counts {
@@ -214,7 +214,8 @@ impl Transfer {
         self.count += other.count;
         self.bytes_sent = self.bytes_sent.saturating_add(other.bytes_sent);
         self.bytes_received = self.bytes_received.saturating_add(other.bytes_received);
-        self.duration_ms += other.duration_ms;
+        // JSON has no infinity.
+        self.duration_ms = (self.duration_ms + other.duration_ms).min(f64::MAX);
     }
 }
 
@@ -243,4 +244,4 @@ macro_rules! count_lines {
     )*};
 }
 
-count_lines!(Policy, RejectedPolicy, SuspiciousEnvironment);
+count_lines!(Policy, RejectedPolicy, SuspiciousEnvironment, DroppedLevels);

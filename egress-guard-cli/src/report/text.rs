@@ -54,7 +54,7 @@ impl Page<'_> {
             "{}, {}, {}: {} to {} UTC\n",
             count(totals.functions, "function"),
             count(totals.destinations, "destination"),
-            count(read.audit_lines, "audit line"),
+            count(totals.lines, "audit line"),
             moment(span.first),
             moment(span.last),
         )?;
@@ -150,7 +150,8 @@ impl Page<'_> {
 
     /// What else somebody should look at.
     fn notes(&self, output: &mut impl Write) -> io::Result<()> {
-        let Report { read, totals, policies, rejected_policies, suspicious_environments, .. } = self.report;
+        let Report { read, totals, policies, rejected_policies, suspicious_environments, dropped_levels, .. } =
+            self.report;
         let mut notes = Vec::new();
         if totals.quarantined_environments > 0 {
             notes.push(format!(
@@ -171,6 +172,10 @@ impl Page<'_> {
         for row in &suspicious_environments.rows {
             let variables = shortened(&row.variables, LONGEST_NAME);
             notes.push(format!("variables that can lead requests elsewhere, or change what is trusted: {variables}"));
+        }
+        for row in &dropped_levels.rows {
+            let levels = name(&row.levels);
+            notes.push(format!("the function's log level drops lines of {levels}: what is counted of them is too low"));
         }
         if read.lost_lines > 0 {
             notes.push(format!(
