@@ -86,10 +86,8 @@ impl ReportArgs {
             functions: self.function.clone(),
             since: time(self.since)?.map(|since| Time(since.as_millisecond())),
             until: time(self.until)?.map(|until| Time(until.as_millisecond())),
-            top: match self.format {
-                Format::Text => Some(self.top.unwrap_or(20)),
-                Format::Json => self.top,
-            },
+            // What is said beside the tables is of all rows.
+            top: self.top.filter(|_| self.format == Format::Json),
         };
         let mut counting = Counting::new(filter);
         let tally = self.logs.read(|entry| {
@@ -104,7 +102,7 @@ impl ReportArgs {
         let in_colour = AutoStream::choice(&io::stdout()) != ColorChoice::Never;
         let mut output = io::BufWriter::new(io::stdout().lock());
         match self.format {
-            Format::Text => text::print(&mut output, report, in_colour)?,
+            Format::Text => text::print(&mut output, report, self.top.unwrap_or(20), in_colour)?,
             Format::Json => write_json(&mut output, report)?,
         }
         output.flush()

@@ -82,7 +82,7 @@ pub(crate) struct Filter {
     /// Exclusive.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) until: Option<Time>,
-    /// The rows of each table; absent if all are shown.
+    /// The rows of each table; absent if it has all.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) top: Option<usize>,
 }
@@ -191,7 +191,7 @@ pub(crate) struct Others<S> {
 /// A row of a table.
 pub(crate) trait Row {
     /// What can be added up of it.
-    type Sum: Serialize + Default + fmt::Debug;
+    type Sum: Clone + Default + fmt::Debug + Serialize;
 
     fn add_to(&self, sum: &mut Self::Sum);
 
