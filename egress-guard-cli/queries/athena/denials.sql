@@ -1,4 +1,4 @@
--- denials: what was denied and why, the most frequent first.
+-- What was denied and why, the most frequent first.
 SELECT
   function_name,
   host,

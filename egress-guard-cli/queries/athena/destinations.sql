@@ -1,4 +1,4 @@
--- destinations: where each function talked to, or tried to.
+-- Where each function talked to, or tried to.
 SELECT
   function_name,
   host,

@@ -1,4 +1,4 @@
--- functions: what each function asked for, and when. Without a name is what was outside of any invocation.
+-- What each function asked for, and when. Without a name is what was outside of any invocation.
 SELECT
   function_name,
   count_if(event_type = 'egress_decision' AND stage IN ('request', 'redirect') AND action = 'allowed') AS requests,

@@ -1,4 +1,4 @@
--- outcomes: how allowed requests ended. The duration is that of all together.
+-- How allowed requests ended. The duration is that of all together.
 SELECT
   function_name,
   host,

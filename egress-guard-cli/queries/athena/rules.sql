@@ -1,4 +1,4 @@
--- rules: what each rule decided, and when. Without a rule is what no rule lists.
+-- What each rule decided, and when. Without a rule is what no rule lists.
 SELECT
   policy_id,
   rule_id,

@@ -1,4 +1,4 @@
--- table: the lines of logs in S3, whatever they are. Write your bucket and prefix, twice, and the first day.
+-- The lines of logs in S3, whatever they are. Write your bucket and prefix, twice, and the first day.
 --
 -- Each line is a log event, with a time before it or without, compressed by gzip or not. Below the prefix, the folders are
 -- days: Firehose makes them, and an export of CloudWatch Logs goes into one if its own prefix ends with the day.

@@ -1,4 +1,4 @@
--- timeline: the decisions of each hour that has any, in UTC.
+-- The decisions of each hour that has any, in UTC.
 SELECT
   date_trunc('hour', recorded_at) AS start,
   count_if(stage IN ('request', 'redirect') AND action = 'allowed') AS requests,

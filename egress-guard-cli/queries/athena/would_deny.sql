@@ -1,4 +1,4 @@
--- would_deny: what was sent and would be denied if the policy or the rule were enforced, the most frequent first.
+-- What was sent and would be denied if the policy or the rule were enforced, the most frequent first.
 SELECT
   function_name,
   host,

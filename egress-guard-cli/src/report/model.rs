@@ -39,6 +39,8 @@ pub(crate) struct Report {
     pub(crate) rejected_policies: Table<RejectedPolicy>,
     /// Variables that can lead requests elsewhere, change what is trusted or load foreign code.
     pub(crate) suspicious_environments: Table<SuspiciousEnvironment>,
+    /// Levels of audit lines that Lambda drops.
+    pub(crate) dropped_levels: Table<DroppedLevels>,
 }
 
 /// What was read, whatever the filter selects of it.
@@ -80,7 +82,7 @@ pub(crate) struct Filter {
     /// Exclusive.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) until: Option<Time>,
-    /// The rows of each table; absent if all are shown.
+    /// The rows of each table; absent if it has all.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) top: Option<usize>,
 }
@@ -99,7 +101,9 @@ pub(crate) struct Time(pub(crate) i64);
 
 impl fmt::Display for Time {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let time = Timestamp::from_millisecond(self.0).map_err(|_| fmt::Error)?;
+        // A bucket of the timeline may begin before all that can be written.
+        let within = self.0.clamp(Timestamp::MIN.as_millisecond(), Timestamp::MAX.as_millisecond());
+        let time = Timestamp::from_millisecond(within).map_err(|_| fmt::Error)?;
         write!(f, "{time:.3}")
     }
 }
@@ -126,6 +130,8 @@ pub(crate) struct Counts {
 /// Of all selected lines, whatever the tables had room for.
 #[derive(Debug, Default, Serialize)]
 pub(crate) struct Totals {
+    /// The selected lines.
+    pub(crate) lines: u64,
     #[serde(flatten)]
     pub(crate) counts: Counts,
     /// Outcomes of allowed requests.
@@ -185,7 +191,7 @@ pub(crate) struct Others<S> {
 /// A row of a table.
 pub(crate) trait Row {
     /// What can be added up of it.
-    type Sum: Serialize + Default + fmt::Debug;
+    type Sum: Clone + Default + fmt::Debug + Serialize;
 
     fn add_to(&self, sum: &mut Self::Sum);
 
@@ -361,6 +367,17 @@ pub(crate) struct RejectedPolicy {
 pub(crate) struct SuspiciousEnvironment {
     /// Their names, joined by commas.
     pub(crate) variables: String,
+    #[serde(flatten)]
+    pub(crate) lines: Lines,
+    #[serde(flatten)]
+    pub(crate) seen: Seen,
+}
+
+/// That the function's log level keeps lines from the log: what is counted of these levels is too low.
+#[derive(Debug, Serialize)]
+pub(crate) struct DroppedLevels {
+    /// `INFO`, or `INFO,WARN`.
+    pub(crate) levels: String,
     #[serde(flatten)]
     pub(crate) lines: Lines,
     #[serde(flatten)]

@@ -3,9 +3,23 @@
 use indicatif::HumanCount;
 
 use super::model::{
-    Counts, Denial, Destination, Function, Lines, NewDestination, Outcome, Policy, RejectedPolicy, Row, Rule, Seen,
-    SuspiciousEnvironment, Time, Transfer,
+    Counts, Denial, Destination, DroppedLevels, Function, Lines, NewDestination, Others, Outcome, Policy,
+    RejectedPolicy, Row, Rule, Seen, SuspiciousEnvironment, Table, Time, Transfer,
 };
+
+impl<R: Row> Table<R> {
+    /// The first rows, and what all others come to.
+    pub(super) fn first(&self, top: usize) -> (&[R], Option<Others<R::Sum>>) {
+        let (first, more) = self.rows.split_at(top.min(self.rows.len()));
+        let (rows, mut sum) = match &self.others {
+            Some(others) => (others.rows, others.sum.clone()),
+            None => (0, R::Sum::default()),
+        };
+        more.iter().for_each(|row| row.add_to(&mut sum));
+        let rows = rows + more.len() as u64;
+        (first, (rows > 0).then_some(Others { rows, sum }))
+    }
+}
 
 impl Counts {
     pub(super) fn add(&mut self, other: &Self) {
@@ -214,7 +228,8 @@ impl Transfer {
         self.count += other.count;
         self.bytes_sent = self.bytes_sent.saturating_add(other.bytes_sent);
         self.bytes_received = self.bytes_received.saturating_add(other.bytes_received);
-        self.duration_ms += other.duration_ms;
+        // JSON has no infinity.
+        self.duration_ms = (self.duration_ms + other.duration_ms).min(f64::MAX);
     }
 }
 
@@ -243,4 +258,4 @@ macro_rules! count_lines {
     )*};
 }
 
-count_lines!(Policy, RejectedPolicy, SuspiciousEnvironment);
+count_lines!(Policy, RejectedPolicy, SuspiciousEnvironment, DroppedLevels);

@@ -24,6 +24,11 @@ pub(super) fn cut(text: &str) -> &str {
     text.get(..end).unwrap_or_default()
 }
 
+/// The same, to be kept.
+pub(super) fn owned(text: &str) -> String {
+    cut(text).to_owned()
+}
+
 /// What tells rows apart, as bytes that sort as the parts do.
 #[derive(Debug, Default)]
 pub(super) struct Key(Vec<u8>);

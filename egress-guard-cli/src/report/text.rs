@@ -1,5 +1,6 @@
 //! For people: what matters in the first lines, then the tables.
 
+mod notes;
 mod tables;
 
 use std::io::{self, Write};
@@ -7,7 +8,7 @@ use std::io::{self, Write};
 use clap::builder::styling::{AnsiColor, Style};
 use indicatif::{DecimalBytes, HumanCount};
 
-use super::model::{Bucket, NewDestination, Report, Row, Table, Time};
+use super::model::{Bucket, Counts, Function, NewDestination, Report, Table, Time};
 use crate::shown::shortened;
 
 /// How wide a timeline may be.
@@ -16,7 +17,7 @@ const WIDTH: usize = 72;
 /// What is shown of a name; the longest host is four times as long.
 const LONGEST_NAME: usize = 64;
 
-pub(super) fn print(output: &mut impl Write, report: &Report, in_colour: bool) -> io::Result<()> {
+pub(super) fn print(output: &mut impl Write, report: &Report, top: usize, in_colour: bool) -> io::Result<()> {
     let style = |style: Style| if in_colour { style } else { Style::new() };
     let page = Page {
         bold: style(Style::new().bold()),
@@ -27,7 +28,7 @@ pub(super) fn print(output: &mut impl Write, report: &Report, in_colour: bool) -
     page.head(output)?;
     page.timeline(output)?;
     page.notes(output)?;
-    page.tables(output)
+    page.tables(output, top)
 }
 
 struct Page<'r> {
@@ -54,7 +55,7 @@ impl Page<'_> {
             "{}, {}, {}: {} to {} UTC\n",
             count(totals.functions, "function"),
             count(totals.destinations, "destination"),
-            count(read.audit_lines, "audit line"),
+            count(totals.lines, "audit line"),
             moment(span.first),
             moment(span.last),
         )?;
@@ -62,7 +63,7 @@ impl Page<'_> {
         let style = if counts.denied > 0 { self.red } else { self.bold };
         let first = self.report.denials.rows.first();
         let most = first.map(|row| {
-            format!("most of them {}: {}", tables::place(row.host.as_deref(), row.port), known(row.reason.as_deref()))
+            format!("most often {}: {}", tables::place(row.host.as_deref(), row.port), known(row.reason.as_deref()))
         });
         self.figure(output, "denied", counts.denied, style, [self.by_function(|counts| counts.denied), most])?;
         let style = if counts.would_deny > 0 { self.yellow } else { self.bold };
@@ -96,12 +97,11 @@ impl Page<'_> {
     }
 
     /// The functions with the most of it.
-    fn by_function(&self, of: impl Fn(&super::model::Counts) -> u64) -> Option<String> {
+    fn by_function(&self, of: impl Fn(&Counts) -> u64) -> Option<String> {
         let mut rows: Vec<_> = self.report.functions.rows.iter().filter(|row| of(&row.counts) > 0).collect();
         rows.sort_by_key(|row| std::cmp::Reverse(of(&row.counts)));
-        let name = |row: &&super::model::Function| {
-            format!("{} {}", tables::function(row.name.as_deref()), HumanCount(of(&row.counts)))
-        };
+        let name =
+            |row: &&Function| format!("{} {}", tables::function(row.name.as_deref()), HumanCount(of(&row.counts)));
         some_of(rows.iter().map(name), rows.len())
     }
 
@@ -146,68 +146,6 @@ impl Page<'_> {
             }
         }
         Ok(())
-    }
-
-    /// What else somebody should look at.
-    fn notes(&self, output: &mut impl Write) -> io::Result<()> {
-        let Report { read, totals, policies, rejected_policies, suspicious_environments, .. } = self.report;
-        let mut notes = Vec::new();
-        if totals.quarantined_environments > 0 {
-            notes.push(format!(
-                "{} in quarantine after a denial",
-                count(totals.quarantined_environments, "environment")
-            ));
-        }
-        for row in policies.rows.iter().filter(|row| row.mode == "report-only") {
-            notes.push(format!(
-                "policy `{}` only reports: nothing that its rules deny is stopped",
-                name(&row.policy_id)
-            ));
-        }
-        for row in &rejected_policies.rows {
-            let (policy, hash) = (name(&row.policy_id), shortened(&row.rejected_policy_sha256, 12));
-            notes.push(format!("a text that was to replace policy `{policy}` cannot be used: SHA-256 {hash}"));
-        }
-        for row in &suspicious_environments.rows {
-            let variables = shortened(&row.variables, LONGEST_NAME);
-            notes.push(format!("variables that can lead requests elsewhere, or change what is trusted: {variables}"));
-        }
-        if read.lost_lines > 0 {
-            notes.push(format!(
-                "{} lost, in {}",
-                count(read.lost_lines, "line"),
-                count(read.environments_with_loss, "environment")
-            ));
-        }
-        if read.repeated_lines > 0 {
-            notes.push(format!(
-                "{} more than numbers: a log that was read twice, or forged lines",
-                count(read.repeated_lines, "line")
-            ));
-        }
-        if !read.environments_exact {
-            notes.push("there are more environments than were followed: some are not counted".to_owned());
-        }
-        if let Some(first) = &read.first_unreadable {
-            let lines = count(read.unreadable_lines, "line");
-            notes.push(format!("{lines} unreadable, the first {}: {}", first.place, shortened(&first.error, 120)));
-        }
-        notes.dedup();
-        if !notes.is_empty() {
-            writeln!(output, "\n{}to look at{:#}", self.bold, self.bold)?;
-        }
-        notes.iter().try_for_each(|note| writeln!(output, "  {note}"))
-    }
-
-    fn heading<R: Row>(
-        &self,
-        output: &mut impl Write,
-        heading: &str,
-        style: Style,
-        table: &Table<R>,
-    ) -> io::Result<()> {
-        let inexact = if table.exact { "" } else { ": more than there is room for, so figures may be too low" };
-        writeln!(output, "\n{style}{heading}{style:#}{inexact}")
     }
 }
 

@@ -10,10 +10,10 @@ use super::{Page, known, moment, name};
 use crate::report::model::{Counts, Denial, Report, Row, Seen, Table};
 
 impl Page<'_> {
-    pub(super) fn tables(&self, output: &mut impl Write) -> io::Result<()> {
+    pub(super) fn tables(&self, output: &mut impl Write, top: usize) -> io::Result<()> {
         let Report { denials, would_deny, functions, destinations, rules, outcomes, policies, .. } = self.report;
-        self.denials(output, "denied", self.red, denials)?;
-        self.denials(output, "would be denied, if it were enforced", self.yellow, would_deny)?;
+        self.denials(output, top, "denied", self.red, denials)?;
+        self.denials(output, top, "would be denied, if it were enforced", self.yellow, would_deny)?;
         let columns = [
             "function",
             ">requests",
@@ -26,7 +26,7 @@ impl Page<'_> {
             "first seen",
             "last seen",
         ];
-        self.table(output, "functions", self.bold, functions, &columns, |row| {
+        self.table(output, top, "functions", self.bold, functions, &columns, |row| {
             let mut cells = vec![function(row.name.as_deref())];
             cells.extend(counts(&row.counts));
             cells.push(figure(row.destinations));
@@ -47,7 +47,7 @@ impl Page<'_> {
             "first seen",
             "last seen",
         ];
-        self.table(output, "destinations", self.bold, destinations, &columns, |row| {
+        self.table(output, top, "destinations", self.bold, destinations, &columns, |row| {
             let mut cells = vec![
                 function(row.function.as_deref()),
                 place(row.host.as_deref(), row.port),
@@ -60,7 +60,7 @@ impl Page<'_> {
         })?;
         let columns =
             ["policy", "rule", ">requests", ">connections", ">would deny", ">denied", "first seen", "last seen"];
-        self.table(output, "rules", self.bold, rules, &columns, |row| {
+        self.table(output, top, "rules", self.bold, rules, &columns, |row| {
             let mut cells = vec![name(&row.policy_id), row.rule_id.as_deref().map_or("(none)".to_owned(), name)];
             cells.extend(counts(&row.counts));
             cells.extend(seen(&row.seen));
@@ -68,7 +68,7 @@ impl Page<'_> {
         })?;
         let columns =
             ["function", "host", "outcome", "status", ">count", ">sent", ">received", ">on average", ">longest"];
-        self.table(output, "outcomes", self.bold, outcomes, &columns, |row| {
+        self.table(output, top, "outcomes", self.bold, outcomes, &columns, |row| {
             let transfer = &row.transfer;
             vec![
                 function(row.function.as_deref()),
@@ -83,7 +83,7 @@ impl Page<'_> {
             ]
         })?;
         let columns = ["policy", "SHA-256", "mode", ">lines", "first seen", "last seen"];
-        self.table(output, "policies", self.bold, policies, &columns, |row| {
+        self.table(output, top, "policies", self.bold, policies, &columns, |row| {
             let hash = row.policy_sha256.as_deref().map_or("(built in code)".to_owned(), name);
             let mut cells = vec![name(&row.policy_id), hash, name(&row.mode), figure(row.lines.lines)];
             cells.extend(seen(&row.seen));
@@ -91,9 +91,16 @@ impl Page<'_> {
         })
     }
 
-    fn denials(&self, output: &mut impl Write, heading: &str, style: Style, table: &Table<Denial>) -> io::Result<()> {
+    fn denials(
+        &self,
+        output: &mut impl Write,
+        top: usize,
+        heading: &str,
+        style: Style,
+        table: &Table<Denial>,
+    ) -> io::Result<()> {
         let columns = [">count", "function", "destination", "stage", "reason", "rule", "first seen", "last seen"];
-        self.table(output, heading, style, table, &columns, |row| {
+        self.table(output, top, heading, style, table, &columns, |row| {
             let mut cells =
                 vec![figure(row.count), function(row.function.as_deref()), place(row.host.as_deref(), row.port)];
             cells.extend([&row.stage, &row.reason, &row.rule_id].map(|text| known(text.as_deref())));
@@ -106,17 +113,20 @@ impl Page<'_> {
     fn table<R: Row>(
         &self,
         output: &mut impl Write,
+        top: usize,
         heading: &str,
         style: Style,
         table: &Table<R>,
         columns: &[&str],
         cells: impl Fn(&R) -> Vec<String>,
     ) -> io::Result<()> {
-        if table.rows.is_empty() && table.others.is_none() {
+        let (rows, others) = table.first(top);
+        if rows.is_empty() && others.is_none() {
             return Ok(());
         }
-        self.heading(output, heading, style, table)?;
-        if !table.rows.is_empty() {
+        let inexact = if table.exact { "" } else { ": more than there is room for, so figures may be too low" };
+        writeln!(output, "\n{style}{heading}{style:#}{inexact}")?;
+        if !rows.is_empty() {
             let mut printed = Printed::new();
             printed
                 .load_style(presets::NOTHING)
@@ -127,12 +137,12 @@ impl Page<'_> {
                     column.set_cell_alignment(CellAlignment::Right);
                 }
             }
-            table.rows.iter().for_each(|row| _ = printed.add_row(cells(row)));
+            rows.iter().for_each(|row| _ = printed.add_row(cells(row)));
             for line in printed.lines() {
                 writeln!(output, "{}", line.trim_end())?;
             }
         }
-        match &table.others {
+        match others {
             Some(others) => writeln!(output, "  and {} more: {}", figure(others.rows), R::in_words(&others.sum)),
             None => Ok(()),
         }
