@@ -4,12 +4,12 @@ use std::error::Error;
 
 use clap::{Args, ValueEnum};
 
-use crate::output;
+use crate::{cloudwatch, output};
 
 /// Print queries that ask what report answers, for logs that are larger than one machine.
 ///
 /// For Amazon Athena, over logs in S3, these are `table`, into which a bucket must be written, and `view`, to be run once, and
-/// then one for each question. Every query begins with a comment that says what it is.
+/// then one for each question. Those for Logs Insights are the ones that the template of cloudwatch saves.
 ///
 /// Exit status: 0 if they are printed, 2 if the arguments are wrong or they cannot be written.
 #[derive(Debug, Args)]
@@ -17,12 +17,12 @@ use crate::output;
 Examples:
   egress-guard queries athena
   egress-guard queries athena table > table.sql
-  egress-guard queries athena denials")]
+  egress-guard queries insights denials")]
 pub(crate) struct Queries {
     /// What runs them
     #[arg(value_name = "FOR")]
     engine: Engine,
-    /// Only this one; without, all are printed in their order
+    /// Only this one; without, all are printed, each below its name
     #[arg(value_name = "NAME")]
     name: Option<String>,
 }
@@ -31,33 +31,39 @@ pub(crate) struct Queries {
 enum Engine {
     /// Amazon Athena, over logs in S3
     Athena,
+    /// Logs Insights of CloudWatch
+    Insights,
 }
 
-/// The name of a query, and its text.
-type Query = (&'static str, &'static str);
+#[derive(Clone, Copy)]
+struct Query {
+    name: &'static str,
+    text: &'static str,
+}
 
-const ATHENA: &[Query] = &[
-    ("table", include_str!("../queries/athena/table.sql")),
-    ("view", include_str!("../queries/athena/view.sql")),
-    ("functions", include_str!("../queries/athena/functions.sql")),
-    ("destinations", include_str!("../queries/athena/destinations.sql")),
-    ("denials", include_str!("../queries/athena/denials.sql")),
-    ("would_deny", include_str!("../queries/athena/would_deny.sql")),
-    ("rules", include_str!("../queries/athena/rules.sql")),
-    ("outcomes", include_str!("../queries/athena/outcomes.sql")),
-    ("timeline", include_str!("../queries/athena/timeline.sql")),
-];
+macro_rules! athena {
+    ($($name:literal),*) => {
+        &[$(Query { name: $name, text: include_str!(concat!("../queries/athena/", $name, ".sql")) }),*]
+    };
+}
+
+const ATHENA: &[Query] =
+    athena!("table", "view", "functions", "destinations", "denials", "would_deny", "rules", "outcomes", "timeline");
 
 impl Queries {
     pub(crate) fn run(&self) -> Result<bool, Box<dyn Error>> {
         let queries = self.engine.queries();
         let text = match &self.name {
-            None => queries.iter().map(|(_, text)| *text).collect::<Vec<_>>().join("\n"),
-            Some(name) => match queries.iter().find(|(known, _)| known == name) {
-                Some((_, text)) => (*text).to_owned(),
+            None => {
+                let mark = self.engine.comment_mark();
+                let texts = queries.iter().map(|Query { name, text }| format!("{mark} {name}\n{text}"));
+                texts.collect::<Vec<_>>().join("\n")
+            }
+            Some(asked) => match queries.iter().find(|query| query.name == asked) {
+                Some(query) => query.text.to_owned(),
                 None => {
-                    let known: Vec<_> = queries.iter().map(|(known, _)| *known).collect();
-                    return Err(format!("there is no query {name:?}, expected one of {}", known.join(", ")).into());
+                    let names: Vec<_> = queries.iter().map(|query| query.name).collect();
+                    return Err(format!("there is no query {asked:?}, expected one of {}", names.join(", ")).into());
                 }
             },
         };
@@ -67,9 +73,19 @@ impl Queries {
 }
 
 impl Engine {
-    fn queries(self) -> &'static [Query] {
+    fn queries(self) -> Vec<Query> {
         match self {
-            Self::Athena => ATHENA,
+            Self::Athena => ATHENA.to_vec(),
+            Self::Insights => {
+                cloudwatch::QUERIES.iter().map(|query| Query { name: query.name, text: query.text }).collect()
+            }
+        }
+    }
+
+    fn comment_mark(self) -> &'static str {
+        match self {
+            Self::Athena => "--",
+            Self::Insights => "#",
         }
     }
 }

@@ -8,10 +8,10 @@
 use std::collections::BTreeMap;
 use std::fs;
 use std::io::{self, Write};
-use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::sync::LazyLock;
 
+use egress_guard_tests::log_tools;
 use flate2::Compression;
 use flate2::bufread::MultiGzDecoder;
 use flate2::write::GzEncoder;
@@ -58,7 +58,7 @@ impl Bucket {
     /// What the queries answer, but for the table and the view.
     fn ask(&self, queries: &[(String, String)]) -> Result<Map<String, Value>, String> {
         let queries: Map<_, _> = queries.iter().map(|(name, text)| (name.clone(), json!(text))).collect();
-        let mut python = Command::new(python().unwrap())
+        let mut python = Command::new(log_tools().unwrap())
             .arg(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/queries/run.py"))
             .arg(self.0.path())
             .stdin(Stdio::piped())
@@ -81,19 +81,6 @@ impl Bucket {
         assert_eq!(status, Some(0), "{errors}");
         serde_json::from_str(&report).unwrap()
     }
-}
-
-/// The Python that has `DuckDB` and sqlglot; without it, tests that need it are left out where that is allowed.
-fn python() -> Option<PathBuf> {
-    let installed = || Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap().join("target/log-tools/bin/python");
-    let path = std::env::var_os("EGRESS_GUARD_LOG_TOOLS").map_or_else(installed, PathBuf::from);
-    if path.is_file() {
-        return Some(path);
-    }
-    let missing = format!("no Python at {}: install it with `.ci/log-tools`", path.display());
-    assert!(std::env::var_os("EGRESS_GUARD_NO_SKIPS").is_none(), "{missing}");
-    eprintln!("skipped: {missing}");
-    None
 }
 
 fn gz(text: &str) -> Vec<u8> {
@@ -161,30 +148,34 @@ fn assert_same(answers: &Map<String, Value>, report: &Value) {
 
 #[test]
 fn each_query_is_printed_with_its_name() {
-    let queries = athena();
-    for (name, text) in &queries {
-        assert!(text.starts_with(&format!("-- {name}: ")) && text.ends_with(";\n"), "{text}");
+    for (engine, mark, question) in [("athena", "--", "egress_audit"), ("insights", "#", "filter ")] {
+        let (status, all, errors) = command(&["queries", engine]);
+        assert_eq!((status, errors.as_str()), (Some(0), ""));
+        let (status, none, names) = command(&["queries", engine, "nonsense"]);
+        assert_eq!((status, none.as_str()), (Some(2), ""));
+        let names = names.trim_end().split_once("no query \"nonsense\", expected one of ").unwrap().1;
+        let of_each = names.split(", ").map(|name| {
+            let (_, text, _) = command(&["queries", engine, name]);
+            assert!(text.starts_with(mark) && text.contains(question) && text.ends_with('\n'), "{text}");
+            format!("{mark} {name}\n{text}")
+        });
+        assert_eq!(of_each.collect::<Vec<_>>().join("\n"), all);
+        assert!(engine != "athena" || names == ATHENA.join(", "), "{names}");
     }
-    let all = queries.iter().map(|(_, text)| text.as_str()).collect::<Vec<_>>().join("\n");
-    assert_eq!(command(&["queries", "athena"]).1, all);
-
-    let (status, output, errors) = command(&["queries", "athena", "tables"]);
-    assert_eq!((status, output.as_str()), (Some(2), ""));
-    assert!(errors.contains("\"tables\"") && errors.contains("one of table, view, functions"), "{errors}");
     let (status, _, errors) = command(&["queries", "redshift"]);
-    assert!(status == Some(2) && errors.contains("athena"), "{errors}");
+    assert!(status == Some(2) && errors.contains("athena, insights"), "{errors}");
 }
 
 #[test]
 fn what_athena_would_not_take_is_found() {
-    if python().is_none() {
+    if log_tools().is_none() {
         return;
     }
     let bucket = Bucket::new().with("2026/11/23", "log", LINE);
     let cases = [
         ("denials", "no table", "FROM egress_audit", "FROM", "ParseError"),
         ("denials", "two statements", "FROM egress_audit", "; SELECT 1", "semicolon"),
-        ("denials", "a semicolon in a comment", "-- denials:", "-- denials; all:", "semicolon"),
+        ("denials", "a semicolon in a comment", "-- What", "-- What; all", "semicolon"),
         ("denials", "a reserved name", "AS first_seen", "AS first", "first is reserved"),
         ("denials", "a column that is not there", "stage,", "stages,", "stages"),
         ("denials", "a function that is not there", "min(", "least_of(", "least_of"),
@@ -206,7 +197,7 @@ fn what_athena_would_not_take_is_found() {
 
 #[test]
 fn the_numbers_are_those_of_the_report() {
-    if python().is_none() {
+    if log_tools().is_none() {
         return;
     }
     let half = SAMPLE.match_indices('\n').nth(SAMPLE.lines().count() / 2).unwrap().0 + 1;
@@ -236,7 +227,7 @@ fn the_numbers_are_those_of_the_report() {
 /// Lines that anybody could print, and whether the report counts them. None may end a query, or count on one side only.
 #[test]
 fn forged_and_torn_lines_count_where_the_report_counts_them() {
-    if python().is_none() {
+    if log_tools().is_none() {
         return;
     }
     let with = |from: &str, to: &str| {
@@ -358,7 +349,7 @@ fn forged_and_torn_lines_count_where_the_report_counts_them() {
 
 #[test]
 fn sums_that_no_64_bits_hold_do_not_end_a_query() {
-    if python().is_none() {
+    if log_tools().is_none() {
         return;
     }
     let most = LINE.replace("egress_decision\",", &format!("egress_outcome\",\"bytes_sent\":{},", u64::MAX));
@@ -381,7 +372,7 @@ fn with_line(begins: &str) -> Vec<(String, String)> {
 
 #[test]
 fn a_question_can_be_asked_of_some_days() {
-    if python().is_none() {
+    if log_tools().is_none() {
         return;
     }
     let (asked, others) = ("2026/11", ["2026/10/31", "2026/12/01"]);
@@ -393,7 +384,7 @@ fn a_question_can_be_asked_of_some_days() {
 
 #[test]
 fn what_was_delivered_twice_can_count_once() {
-    if python().is_none() {
+    if log_tools().is_none() {
         return;
     }
     let bucket = Bucket::new().with("2026/11/23", "a", &*SAMPLE).with("2026/11/23", "b.gz", gz(&exported(&SAMPLE)));
@@ -405,7 +396,7 @@ fn what_was_delivered_twice_can_count_once() {
 /// Nothing here says how fast, only that it ends, and right.
 #[test]
 fn a_hundred_thousand_lines_are_counted() {
-    if python().is_none() {
+    if log_tools().is_none() {
         return;
     }
     let times = 100_000 / SAMPLE.lines().count();

@@ -1,4 +1,4 @@
--- The audit lines among them, with a column for each key. What is torn, or has a key of another type, is left out.
+-- The audit lines of the table, with a column for each key. What is torn, or has a key of another type, is left out.
 CREATE OR REPLACE VIEW egress_audit AS
 WITH
   parsed AS (
