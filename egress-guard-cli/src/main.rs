@@ -15,6 +15,8 @@ mod logs;
 mod man;
 mod output;
 mod policy_args;
+mod queries;
+mod report;
 mod schema;
 mod shown;
 mod test;
@@ -52,6 +54,8 @@ enum Command {
     Import(import::Import),
     Lint(lint::Lint),
     Man(man::Manual),
+    Queries(queries::Queries),
+    Report(report::ReportArgs),
     Schema(schema::Schema),
     Test(test::Test),
     Verify(verify::Verify),
@@ -68,6 +72,8 @@ fn main() -> ExitCode {
         Command::Import(import) => import.run(),
         Command::Lint(lint) => lint.run(),
         Command::Man(man) => man.run(),
+        Command::Queries(queries) => queries.run(),
+        Command::Report(report) => report.run(),
         Command::Schema(schema) => schema.run(),
         Command::Test(test) => test.run(),
         Command::Verify(verify) => verify.run(),
