@@ -53,6 +53,12 @@ impl Names {
         })
     }
 
+    /// All names that it stands for.
+    pub(super) fn patterns(&mut self, name: &Name) -> Vec<HostPattern> {
+        let known = self.of(&name.region, &name.narrowed).iter().find(|(service, _)| *service == name.service);
+        known.map(|(_, patterns)| patterns.clone()).unwrap_or_default()
+    }
+
     fn of(&mut self, region: &str, narrowed: &BTreeMap<&'static str, String>) -> &[(String, Vec<HostPattern>)] {
         let keys: String = narrowed.iter().map(|(key, entry)| format!("{key} = [{entry:?}]\n")).collect();
         let keys = format!("regions = [{region:?}]\n{keys}");

@@ -5,7 +5,7 @@ use std::error::Error;
 use std::path::Path;
 use std::time::SystemTime;
 
-use egress_guard::draft::PolicyDraft;
+use egress_guard::draft::{HostPattern, PolicyDraft, RuleDraft};
 use egress_guard::{Decision, Policy, Reason, Request, RuleId};
 use toml_edit::{ArrayOfTables, DocumentMut, Item, Table};
 
@@ -17,6 +17,8 @@ use super::write;
 pub(super) struct Base {
     document: DocumentMut,
     ids: BTreeSet<String>,
+    /// The names of its allow rules, and what their connections may lead to.
+    pub(super) listed: Vec<(HostPattern, Access)>,
     pub(super) policy: Policy,
 }
 
@@ -58,21 +60,27 @@ impl Base {
         let policy = Policy::from_toml(text)?;
         let draft = PolicyDraft::from_toml(text)?;
         let ids = draft.allow.iter().chain(&draft.deny).filter_map(|rule| Some(rule.id.as_ref()?.text.clone()));
-        Ok(Self { document: text.parse()?, ids: ids.collect(), policy })
+        let patterns = |rule: &RuleDraft| {
+            let hosts = rule.hosts.clone().unwrap_or_default();
+            hosts.into_iter().filter_map(|host| host.text.parse().ok()).collect::<Vec<HostPattern>>()
+        };
+        let listed = draft.allow.iter().flat_map(|rule| patterns(rule).into_iter().map(|host| (host, Access::of(rule))));
+        Ok(Self { document: text.parse()?, ids: ids.collect(), listed: listed.collect(), policy })
     }
 
-    /// What a further rule for the same connections must open, too: what the rules that share them do.
-    pub(super) fn access(&self, learnt: &Request<'_>, now: SystemTime) -> Option<Access> {
-        let explanation = self.policy.explain(learnt, now);
-        let rule = explanation.layers.iter().find_map(|layer| layer.missing_rule.as_deref())?;
-        let draft = PolicyDraft::from_toml(&format!("version = 1\nname = \"missing\"\n{rule}")).ok()?;
-        let rule = draft.allow.first()?;
-        let texts = |texts: &Vec<egress_guard::draft::Text>| texts.iter().map(|text| text.text.clone()).collect();
-        let access = Access {
-            addresses: rule.addresses.as_ref().map(texts),
-            boundary: rule.boundary.as_ref().map(|side| side.text.clone()),
-        };
-        (access != Access::default()).then_some(access)
+    /// What a further rule for the same connections must open, if there is a rule that shares them: the same.
+    pub(super) fn access(&self, learnt: &Learnt, now: SystemTime) -> Option<Access> {
+        let to = &learnt.asked.destination;
+        let connection = Request::connection(to.scheme(), to.host(), to.port());
+        if let Decision::Deny { reason, .. } = self.policy.decide(&connection, now)
+            && !matches!(reason, Reason::DeniedByRule | Reason::RuleExpired)
+        {
+            return None;
+        }
+        let explanation = self.policy.explain(&learnt.request(), now);
+        let rule = explanation.layers.iter().find_map(|layer| layer.missing_rule.as_deref()).unwrap_or_default();
+        let draft = PolicyDraft::from_toml(&format!("version = 1\nname = \"missing\"\n{rule}"));
+        Some(draft.ok().and_then(|draft| draft.allow.first().map(Access::of)).unwrap_or_default())
     }
 
     /// The policy with further rules at the end of its allow rules.

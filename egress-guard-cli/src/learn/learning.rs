@@ -9,8 +9,8 @@ use egress_guard::{Decision, Policy, Reason, RuleId};
 use super::base::{Base, Grown, denial};
 use super::line::Refused;
 use super::reading::Read;
-use super::rules::{Reach, Rule, rules};
-use super::traffic::{Learnt, Traffic};
+use super::rules::{Beside, Reach, Rule, rules};
+use super::traffic::{Endpoint, Learnt, Traffic, Uses};
 use crate::shown::shown;
 
 /// What was learnt.
@@ -88,14 +88,12 @@ impl<'r> Learner<'r> {
 
     /// The policy with the rules that are missing, and that are needed.
     fn grow(&self, reach: &Reach) -> Result<Grown, Box<dyn Error>> {
-        let rules = rules(&self.missing, reach, &|endpoint, uses| {
-            let mut access = None;
-            uses.each(endpoint, &mut |learnt, _| {
-                access = access.take().or_else(|| self.base.access(&learnt.request(), self.now));
-            });
-            access
-        });
-        self.needed(rules)
+        let access = |endpoint: &Endpoint, uses: &Uses| {
+            let mut first = None;
+            uses.each(endpoint, &mut |learnt, _| first = first.take().or_else(|| Some(learnt.clone())));
+            self.base.access(&first?, self.now)
+        };
+        self.needed(rules(&self.missing, reach, &Beside { access: &access, listed: &self.base.listed }))
     }
 
     /// Leaves out rules without which all that is allowed with them is allowed too.
@@ -117,7 +115,10 @@ impl<'r> Learner<'r> {
             without.remove(at);
             let lesser = self.base.with(&without)?;
             let uses = grown.added.get(at).and_then(|id| decided.remove(id)).unwrap_or_default();
-            if uses.iter().any(|learnt| denial(&lesser.policy, learnt, self.now).is_some()) {
+            let is_lost = |learnt: &Learnt| {
+                denial(&lesser.policy, learnt, self.now).is_some() && denial(&grown.policy, learnt, self.now).is_none()
+            };
+            if uses.iter().any(is_lost) {
                 continue;
             }
             // Ids are made anew, and numbered anew.
@@ -140,8 +141,8 @@ impl<'r> Learner<'r> {
         }
     }
 
-    /// Whether everything that was learnt is allowed. What rules of the file keep from it is told; without such rules, it is
-    /// a fault of this command.
+    /// Whether everything that was learnt is allowed, and all that was allowed before still is. What rules of the file keep
+    /// from being allowed is told; all else is a fault of this command.
     fn try_out(&mut self, grown: &Grown) -> Result<(), Box<dyn Error>> {
         let (mut fault, is_new) = (None, self.base.policy.rule_count() == 0);
         let standing = &mut self.standing;
@@ -154,6 +155,13 @@ impl<'r> Learner<'r> {
                             what both need";
                 let stands = Standing { reason: reason.as_str(), rule: rule.map(str::to_owned), cure: cure.to_owned() };
                 note(standing, stands, learnt, usage.count);
+            }
+        });
+        self.read.traffic.each(|_, _, learnt, _| {
+            if denial(&self.base.policy, learnt, self.now).is_none()
+                && let Some((reason, _)) = denial(&grown.policy, learnt, self.now)
+            {
+                fault = Some(format!("{} ({reason})", shown(&learnt.asked.destination.to_string())));
             }
         });
         fault.map_or(Ok(()), |fault| {

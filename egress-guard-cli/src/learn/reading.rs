@@ -54,7 +54,7 @@ impl Read {
         Ok(read)
     }
 
-    fn entry(&mut self, entry: Entry<'_>, is_wanted: impl Fn(&AuditLine<'_>) -> bool) {
+    pub(super) fn entry(&mut self, entry: Entry<'_>, is_wanted: impl Fn(&AuditLine<'_>) -> bool) {
         let line = AuditLine::parse(entry.text).and_then(|line| match line.time() {
             Some(at) => Ok((line, at)),
             None => Err("its timestamp is no time".to_owned()),

@@ -5,6 +5,7 @@ mod hosts;
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 
+use egress_guard::draft::{HostPattern, RuleDraft, Text};
 use egress_guard::{AddressClass, Host, Scheme};
 use ipnet::IpNet;
 
@@ -21,6 +22,22 @@ pub(super) struct Reach {
     pub(super) most_paths: usize,
     /// Hosts of which nothing is generalised.
     pub(super) exact: BTreeSet<String>,
+}
+
+/// The rules that are there already.
+pub(super) struct Beside<'b> {
+    /// What those that share the connections of an endpoint open, if there are any: a further one must open the same.
+    pub(super) access: &'b dyn Fn(&Endpoint, &Uses) -> Option<Access>,
+    /// What each name that they list opens.
+    pub(super) listed: &'b [(HostPattern, Access)],
+}
+
+impl Beside<'_> {
+    /// Whether a rule for all names of some patterns would share connections only with rules that open the same.
+    fn leave_room_for(&self, patterns: &[HostPattern], access: &Access) -> bool {
+        let overlaps = |listed: &HostPattern| patterns.iter().any(|other| listed.covers(other) || other.covers(listed));
+        self.listed.iter().all(|(listed, opened)| opened == access || !overlaps(listed))
+    }
 }
 
 /// A rule, without its id.
@@ -74,12 +91,12 @@ struct Place<'t> {
     limits: Limits,
 }
 
-/// The rules that allow what was sent. `access` says what other rules for an endpoint open already.
-pub(super) fn rules(traffic: &Traffic, reach: &Reach, access: &dyn Fn(&Endpoint, &Uses) -> Option<Access>) -> Vec<Rule> {
-    let access = |endpoint: &Endpoint, uses: &Uses| access(endpoint, uses).unwrap_or_else(|| Access::to(uses));
+/// The rules that allow what was sent.
+pub(super) fn rules(traffic: &Traffic, reach: &Reach, beside: &Beside<'_>) -> Vec<Rule> {
+    let access = |endpoint: &Endpoint, uses: &Uses| (beside.access)(endpoint, uses).unwrap_or_else(|| Access::to(uses));
     let used = || traffic.endpoints.iter().filter(|(_, uses)| !uses.paths.is_empty() || uses.is_connections());
     let opened: Vec<_> = used().map(|(endpoint, uses)| (endpoint, uses, access(endpoint, uses))).collect();
-    let named = hosts::Named::of(&opened, reach);
+    let named = hosts::Named::of(&opened, reach, beside);
     let mut places: BTreeMap<(Who, Scheme, u16), Place<'_>> = BTreeMap::new();
     for (endpoint, uses, access) in opened {
         let who = named.who(&endpoint.host, &uses.host);
@@ -157,6 +174,13 @@ impl Place<'_> {
 }
 
 impl Access {
+    /// What a rule states.
+    pub(super) fn of(rule: &RuleDraft) -> Self {
+        let texts = |texts: &Vec<Text>| texts.iter().map(|text| text.text.clone()).collect();
+        let addresses = rule.addresses.as_ref().map(texts).filter(|texts: &Vec<String>| texts != &["public"]);
+        Self { addresses, boundary: rule.boundary.as_ref().map(|side| side.text.clone()) }
+    }
+
     /// The addresses that were connected to, and no others.
     fn to(uses: &Uses) -> Self {
         let is_public = |ip: &&IpAddr| AddressClass::of(**ip) == AddressClass::Public;

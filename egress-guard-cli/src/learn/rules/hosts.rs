@@ -7,7 +7,7 @@ use egress_guard::{Host, Scheme};
 use ipnet::IpNet;
 use psl::{List, Psl};
 
-use super::{Access, Endpoint, Limits, Reach, Shape, Uses, Who};
+use super::{Access, Beside, Endpoint, Limits, Reach, Shape, Uses, Who};
 use crate::learn::aws;
 use crate::learn::paths::Methods;
 use crate::lint::shared;
@@ -25,11 +25,11 @@ pub(super) struct Named {
 }
 
 impl Named {
-    pub(super) fn of(opened: &[Opened<'_>], reach: &Reach) -> Self {
+    pub(super) fn of(opened: &[Opened<'_>], reach: &Reach, beside: &Beside<'_>) -> Self {
         let mut named = Self::default();
-        named.find_services(opened);
+        named.find_services(opened, beside);
         if reach.wildcard_from > 0 {
-            named.find_parents(opened, reach);
+            named.find_parents(opened, reach, beside);
         }
         named
     }
@@ -45,7 +45,7 @@ impl Named {
 
     /// Names of one service whose connections may lead to different addresses stay apart, as rules for all its names
     /// would share them.
-    fn find_services(&mut self, opened: &[Opened<'_>]) {
+    fn find_services(&mut self, opened: &[Opened<'_>], beside: &Beside<'_>) {
         let mut names = aws::Names::default();
         let mut known: BTreeMap<aws::Name, (BTreeSet<&Access>, BTreeSet<&str>)> = BTreeMap::new();
         let named = opened.iter().filter(|(_, uses, _)| matches!(uses.host, Host::Name(_)));
@@ -56,11 +56,15 @@ impl Named {
                 hosts.insert(&endpoint.host);
             }
         }
-        let alike = known.into_iter().filter(|(_, (accesses, _))| accesses.len() == 1);
-        self.services = alike.flat_map(|(name, (_, hosts))| hosts.into_iter().map(move |host| (host.to_owned(), name.clone()))).collect();
+        for (name, (accesses, hosts)) in known {
+            let patterns = names.patterns(&name);
+            if accesses.len() == 1 && accesses.iter().all(|access| beside.leave_room_for(&patterns, access)) {
+                self.services.extend(hosts.into_iter().map(|host| (host.to_owned(), name.clone())));
+            }
+        }
     }
 
-    fn find_parents(&mut self, opened: &[Opened<'_>], reach: &Reach) {
+    fn find_parents(&mut self, opened: &[Opened<'_>], reach: &Reach, beside: &Beside<'_>) {
         let mut by_host: BTreeMap<&str, Vec<&Opened<'_>>> = BTreeMap::new();
         for it in opened.iter().filter(|(_, uses, _)| matches!(uses.host, Host::Name(_))) {
             by_host.entry(&it.0.host).or_default().push(it);
@@ -75,8 +79,10 @@ impl Named {
                 alike.entry((parent, likeness(uses, reach))).or_default().push(host);
             }
         }
-        for ((parent, _), hosts) in alike {
-            if hosts.len() >= reach.wildcard_from && shares_addresses(parent, &hosts, &by_host) {
+        for ((parent, likeness), hosts) in alike {
+            let pattern: Vec<HostPattern> = format!("*.{parent}").parse().into_iter().collect();
+            let has_room = likeness.iter().all(|(_, _, access, _)| beside.leave_room_for(&pattern, access));
+            if hosts.len() >= reach.wildcard_from && has_room && shares_addresses(parent, &hosts, &by_host) {
                 self.parents.extend(hosts.into_iter().map(|host| (host.to_owned(), parent.to_owned())));
             }
         }
