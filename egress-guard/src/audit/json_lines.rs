@@ -1,17 +1,19 @@
 //! Records as lines of JSON.
 
+use std::borrow::Cow;
 use std::fmt;
 use std::io::{self, Write};
 
 use super::line::line_of;
+use super::log_level::LogLevel;
 use super::output::{Output, standard_output};
-use super::{AuditRecord, AuditSink};
+use super::{AuditRecord, AuditSink, metrics};
 
 /// Writes each record as one line of JSON, with a single `write_all`, at once.
 ///
 /// On Lambda, [`stdout`](Self::stdout) is what CloudWatch receives. The line does not pass through the application's
-/// logger, so no log level or filter of the function can lose it, and nothing waits in a buffer when the environment
-/// is frozen.
+/// logger, so none of its levels or filters can lose it, and nothing waits in a buffer when the environment is frozen.
+/// For Lambda's own log level see [`raising_levels`](Self::raising_levels).
 ///
 /// ```
 /// use egress_guard::{Guard, JsonLines, Policy};
@@ -22,6 +24,10 @@ use super::{AuditRecord, AuditSink};
 /// ```
 pub struct JsonLines<W> {
     output: Output<W>,
+    /// What Lambda drops of this output.
+    log_level: Option<LogLevel>,
+    raises_levels: bool,
+    has_metrics: bool,
 }
 
 impl JsonLines<Box<dyn Write + Send>> {
@@ -29,7 +35,7 @@ impl JsonLines<Box<dyn Write + Send>> {
     /// its line stays apart. If standard output is closed, every record fails.
     #[must_use]
     pub fn stdout() -> Self {
-        Self::new(standard_output())
+        Self { log_level: LogLevel::of_function(), ..Self::new(standard_output()) }
     }
 }
 
@@ -37,15 +43,65 @@ impl<W: Write + Send + 'static> JsonLines<W> {
     /// Lines to any writer. A writer that buffers is flushed after each line.
     #[must_use]
     pub fn new(writer: W) -> Self {
-        Self { output: Output::new(writer) }
+        Self { output: Output::new(writer), log_level: None, raises_levels: false, has_metrics: false }
+    }
+
+    /// Writes what Lambda's log level filter would drop at a level that passes it; `severity` then has its own.
+    ///
+    /// Where the function's log format is JSON and its log level above INFO, Lambda drops the lines of what is allowed,
+    /// and above WARN those of denials too. Without this choice the posture line, which is always let through, says so in
+    /// `dropped_levels`. It is for [`stdout`](JsonLines::stdout): elsewhere nothing is dropped.
+    ///
+    /// ```
+    /// # use egress_guard::{Guard, JsonLines, Policy};
+    /// # let policy = Policy::builder("orders").build()?;
+    /// let guard = Guard::new(policy, JsonLines::stdout().raising_levels());
+    /// # Ok::<(), egress_guard::PolicyError>(())
+    /// ```
+    ///
+    /// Source: [log levels of Lambda](https://docs.aws.amazon.com/lambda/latest/dg/monitoring-cloudwatchlogs-log-level.html).
+    #[must_use]
+    pub fn raising_levels(mut self) -> Self {
+        self.raises_levels = true;
+        self
+    }
+
+    /// Makes CloudWatch metrics of the numbers in the line that sums up an invocation, in Embedded Metric Format: without
+    /// a request, and with `function_name` as their one dimension, in the namespace `EgressGuard`.
+    ///
+    /// There are seven for each function: `allowed_count`, `would_deny_count`, `denied_count`, `destination_count`,
+    /// `bytes_sent`, `bytes_received` (bytes) and `duration_ms` (milliseconds). CloudWatch charges for each, which is why
+    /// they have to be asked for. The lines come from [`Guard::lambda_layer`](crate::Guard), feature `lambda`.
+    ///
+    /// ```
+    /// # use egress_guard::{Guard, JsonLines, Policy};
+    /// # let policy = Policy::builder("orders").build()?;
+    /// let guard = Guard::new(policy, JsonLines::stdout().with_metrics());
+    /// # Ok::<(), egress_guard::PolicyError>(())
+    /// ```
+    ///
+    /// Source: [the format](https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/CloudWatch_Embedded_Metric_Format_Specification.html).
+    #[must_use]
+    pub fn with_metrics(mut self) -> Self {
+        self.has_metrics = true;
+        self
+    }
+
+    fn line_of(&self, record: &AuditRecord<'_>) -> io::Result<Vec<u8>> {
+        let mut line = line_of(record)?;
+        if self.has_metrics {
+            metrics::append_to(&mut line, record)?;
+        }
+        Ok(line)
     }
 }
 
 impl<W: Write + Send + 'static> AuditSink for JsonLines<W> {
     fn record(&self, record: &AuditRecord<'_>) -> io::Result<()> {
-        let mut line = line_of(record)?;
+        let record = self.log_level.map_or(Cow::Borrowed(record), |level| level.past(record, self.raises_levels));
+        let mut line = self.line_of(&record)?;
         if line.len() > MAX_LINE {
-            line = line_of(&record.abridged())?;
+            line = self.line_of(&record.abridged())?;
         }
         self.output.write(line)
     }

@@ -5,7 +5,9 @@ mod json_lines;
 #[cfg_attr(not(feature = "lambda"), allow(dead_code, reason = "only the Lambda layer begins an invocation"))]
 mod ledger;
 mod line;
+mod log_level;
 mod memory;
+mod metrics;
 mod output;
 mod record;
 mod timestamp;

@@ -34,6 +34,8 @@ pub struct AuditRecord<'a> {
     pub(crate) time: SystemTime,
     pub timestamp: String,
     pub level: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub severity: Option<&'static str>,
     pub message: String,
     #[serde(rename = "requestId", skip_serializing_if = "Option::is_none")]
     pub request_id: Option<&'a str>,
@@ -79,6 +81,10 @@ pub struct AuditRecord<'a> {
     pub adapters: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub suspicious_environment: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub platform_log_level: Option<&'static str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub dropped_levels: Option<&'static str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub boundary: Option<&'static str>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -163,6 +169,7 @@ impl<'a> AuditRecord<'a> {
             time: now,
             timestamp: timestamp(now),
             level: "INFO",
+            severity: None,
             message,
             request_id: invocation.map(|invocation| &*invocation.request_id),
             event_type,
@@ -189,6 +196,8 @@ impl<'a> AuditRecord<'a> {
             rule_count: None,
             adapters: None,
             suspicious_environment: None,
+            platform_log_level: None,
+            dropped_levels: None,
             boundary: None,
             client: None,
             stage: None,

@@ -29,6 +29,7 @@ impl AuditSink for TracingSink {
                 ::tracing::event!(
                     target: "egress_guard",
                     $level,
+                    severity = record.severity,
                     request_id = record.request_id,
                     event_type = record.event_type.as_str(),
                     schema = record.schema,
@@ -54,6 +55,8 @@ impl AuditSink for TracingSink {
                     rule_count = record.rule_count,
                     adapters = record.adapters,
                     suspicious_environment = record.suspicious_environment,
+                    platform_log_level = record.platform_log_level,
+                    dropped_levels = record.dropped_levels,
                     boundary = record.boundary,
                     client = record.client,
                     stage = record.stage,
