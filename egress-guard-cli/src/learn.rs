@@ -122,7 +122,12 @@ impl Learn {
                 let file = if self.force { File::create(path) } else { File::create_new(path) };
                 file.and_then(|mut file| file.write_all(policy.as_bytes())).map_err(|error| {
                     let exists = error.kind() == io::ErrorKind::AlreadyExists;
-                    format!("{} cannot be written: {error}{}", path.display(), if exists { "; --force replaces it" } else { "" }).into()
+                    format!(
+                        "{} cannot be written: {error}{}",
+                        path.display(),
+                        if exists { "; --force replaces it" } else { "" }
+                    )
+                    .into()
                 })
             }
             (None, Some(path)) => replace(path, policy)

@@ -16,8 +16,18 @@ pub(super) struct Name {
 /// Whether a name belongs to AWS, which gives names below its own to everybody.
 pub(super) fn is_of_aws(host: &str) -> bool {
     const SUFFIXES: &[&str] = &[
-        "adc-e.uk", "amazonaws.com", "amazonaws.com.cn", "amazonaws.eu", "amazonwebservices.com.cn", "amazonwebservices.eu",
-        "aws", "cloudfront.net", "hci.ic.gov", "ic.gov", "scloud", "sgov.gov",
+        "adc-e.uk",
+        "amazonaws.com",
+        "amazonaws.com.cn",
+        "amazonaws.eu",
+        "amazonwebservices.com.cn",
+        "amazonwebservices.eu",
+        "aws",
+        "cloudfront.net",
+        "hci.ic.gov",
+        "ic.gov",
+        "scloud",
+        "sgov.gov",
     ];
     let is_below = |suffix: &str| host.strip_suffix(suffix).is_some_and(|rest| rest.is_empty() || rest.ends_with('.'));
     SUFFIXES.iter().any(|suffix| is_below(suffix))

@@ -45,13 +45,19 @@ impl Base {
     pub(super) fn read(path: &Path) -> Result<Self, Box<dyn Error>> {
         let shown = crate::shown::shown(&path.display().to_string());
         if path.extension().is_some_and(|extension| extension.eq_ignore_ascii_case("json")) {
-            return Err(format!("{shown}: only a policy in TOML can be merged, JSON keeps no comments: learn without --merge").into());
+            return Err(format!(
+                "{shown}: only a policy in TOML can be merged, JSON keeps no comments: learn without --merge"
+            )
+            .into());
         }
         let text = std::fs::read_to_string(path).map_err(|error| format!("{shown}: {error}"))?;
         let base = Self::of(&text).map_err(|error| format!("{shown}: {error}"))?;
         let is_inline = base.document.get("allow").is_some_and(|allow| !allow.is_array_of_tables());
         if is_inline {
-            return Err(format!("{shown}: `allow` is a list of inline tables: write each rule as [[allow]], to merge others in").into());
+            return Err(format!(
+                "{shown}: `allow` is a list of inline tables: write each rule as [[allow]], to merge others in"
+            )
+            .into());
         }
         Ok(base)
     }
@@ -64,7 +70,8 @@ impl Base {
             let hosts = rule.hosts.clone().unwrap_or_default();
             hosts.into_iter().filter_map(|host| host.text.parse().ok()).collect::<Vec<HostPattern>>()
         };
-        let listed = draft.allow.iter().flat_map(|rule| patterns(rule).into_iter().map(|host| (host, Access::of(rule))));
+        let listed =
+            draft.allow.iter().flat_map(|rule| patterns(rule).into_iter().map(|host| (host, Access::of(rule))));
         Ok(Self { document: text.parse()?, ids: ids.collect(), listed: listed.collect(), policy })
     }
 
@@ -98,8 +105,9 @@ impl Base {
                 added.push(id);
             }
         }
-        let policy = Policy::from_toml(&document.to_string())
-            .map_err(|error| format!("a fault of this command, please report it: it made a policy that cannot be used: {error}"))?;
+        let policy = Policy::from_toml(&document.to_string()).map_err(|error| {
+            format!("a fault of this command, please report it: it made a policy that cannot be used: {error}")
+        })?;
         Ok(Grown { document, policy, added })
     }
 }
@@ -185,7 +193,9 @@ fn hints(rule: &Table, used: &Used) -> Vec<String> {
         hints.push("# list the names instead if not all below it are one owner's".to_owned());
     }
     if used.is_connections {
-        hints.push("# only connections were seen, as of an ordinary client: neither methods nor paths are known".to_owned());
+        hints.push(
+            "# only connections were seen, as of an ordinary client: neither methods nor paths are known".to_owned(),
+        );
     }
     if !used.is_alive {
         hints.push("# no request was answered: see whether it is needed at all".to_owned());

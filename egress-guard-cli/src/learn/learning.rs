@@ -123,7 +123,8 @@ impl<'r> Learner<'r> {
             }
             // Ids are made anew, and numbered anew.
             let renamed: BTreeMap<_, _> = without_one(&grown.added, at).zip(&lesser.added).collect();
-            decided = decided.into_iter().map(|(id, uses)| (renamed.get(&id).map_or(id, |id| (*id).clone()), uses)).collect();
+            decided =
+                decided.into_iter().map(|(id, uses)| (renamed.get(&id).map_or(id, |id| (*id).clone()), uses)).collect();
             for learnt in uses {
                 if let Some(rule) = self.decided_by(&lesser.policy, &learnt) {
                     decided.entry(rule).or_default().push(learnt);

@@ -24,9 +24,16 @@ pub(super) struct Asked {
 pub(super) enum Event {
     Request(Asked),
     /// A connection, as far as it leads to the host itself and not to a proxy.
-    Connection { destination: Destination, peer: Option<IpAddr> },
+    Connection {
+        destination: Destination,
+        peer: Option<IpAddr>,
+    },
     /// The end of a request.
-    Outcome { asked: Asked, peer: Option<IpAddr>, is_answered: bool },
+    Outcome {
+        asked: Asked,
+        peer: Option<IpAddr>,
+        is_answered: bool,
+    },
 }
 
 /// Why something that was sent is not learnt.
@@ -57,15 +64,25 @@ impl Refused {
     pub(super) fn why(self) -> String {
         match self {
             Self::Denied(Decided::ByRule) => "a deny rule matches; ask its owner".to_owned(),
-            Self::Denied(Decided::ByExpiry) => "its rule has expired; move the rule's `expires` if it is still needed".to_owned(),
-            Self::Metadata => "a cloud's metadata service, which hands out credentials; a function has no use for it".to_owned(),
+            Self::Denied(Decided::ByExpiry) => {
+                "its rule has expired; move the rule's `expires` if it is still needed".to_owned()
+            }
+            Self::Metadata => {
+                "a cloud's metadata service, which hands out credentials; a function has no use for it".to_owned()
+            }
             Self::Special(Class(class)) => format!("its address is {class}; if that is meant, write the rule yourself"),
-            Self::AmbiguousPath => "servers read its path in two ways, and a rule with `paths` denies it; send it without \
+            Self::AmbiguousPath => {
+                "servers read its path in two ways, and a rule with `paths` denies it; send it without \
                                     `//`, `;`, `\\`, %2e, %2f and %5c, or write a rule without `paths`"
-                .to_owned(),
-            Self::NoPattern => "no rule can state its method or path; methods are in upper case, and CONNECT is none".to_owned(),
+                    .to_owned()
+            }
+            Self::NoPattern => {
+                "no rule can state its method or path; methods are in upper case, and CONNECT is none".to_owned()
+            }
             Self::NotOfTheGuard => "no guard writes such a line; somebody else did, or changed it".to_owned(),
-            Self::TooMany => "more different requests than are kept; learn from fewer lines, as with --function".to_owned(),
+            Self::TooMany => {
+                "more different requests than are kept; learn from fewer lines, as with --function".to_owned()
+            }
         }
     }
 }
@@ -170,7 +187,8 @@ impl Asked {
 }
 
 fn is_usual(method: &Method) -> bool {
-    [Method::GET, Method::POST, Method::PUT, Method::DELETE, Method::HEAD, Method::OPTIONS, Method::PATCH].contains(method)
+    [Method::GET, Method::POST, Method::PUT, Method::DELETE, Method::HEAD, Method::OPTIONS, Method::PATCH]
+        .contains(method)
 }
 
 /// Whether the library denies a path as ambiguous where rules state paths.
@@ -208,4 +226,3 @@ fn is_metadata(destination: &Destination) -> bool {
     ];
     matches!(destination.host(), Host::Name(name) if NAMES.contains(&name.as_str()))
 }
-

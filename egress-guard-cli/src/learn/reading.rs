@@ -37,13 +37,16 @@ impl Read {
         let tally = logs.read(|entry| {
             seen += 1;
             read.entry(entry, |line| {
-                let is_of = |wanted: &[String], it: Option<&str>| wanted.is_empty() || wanted.iter().any(|name| Some(name.as_str()) == it);
+                let is_of = |wanted: &[String], it: Option<&str>| {
+                    wanted.is_empty() || wanted.iter().any(|name| Some(name.as_str()) == it)
+                };
                 is_of(functions, line.function_name.as_deref()) && is_of(policies, Some(&*line.policy_id))
             });
             Ok(())
         })?;
         if read.traffic.endpoints.is_empty() && read.refused.is_empty() {
-            let filter = if functions.is_empty() && policies.is_empty() { "" } else { " of these functions and policies" };
+            let filter =
+                if functions.is_empty() && policies.is_empty() { "" } else { " of these functions and policies" };
             let torn = read.first_torn.map(|torn| format!("; {torn}")).unwrap_or_default();
             return Err(format!(
                 "there is nothing to learn: of {} lines {seen} are of the audit, and none{filter} is about a request that was sent{torn}",
@@ -63,7 +66,9 @@ impl Read {
             Ok(read) => read,
             Err(error) => {
                 self.torn += 1;
-                self.first_torn.get_or_insert_with(|| format!("{} is no whole audit line: {}", entry.place, shortened(&error, 120)));
+                self.first_torn.get_or_insert_with(|| {
+                    format!("{} is no whole audit line: {}", entry.place, shortened(&error, 120))
+                });
                 return;
             }
         };

@@ -198,7 +198,9 @@ impl Subject {
     /// By which rules of one owner stand together.
     fn owner(&self) -> String {
         match self {
-            Self::Hosts(hosts) => hosts.first().map(|host| hosts::owner(host.trim_start_matches("*."))).unwrap_or_default(),
+            Self::Hosts(hosts) => {
+                hosts.first().map(|host| hosts::owner(host.trim_start_matches("*."))).unwrap_or_default()
+            }
             Self::Service(name) => format!("amazonaws.com {} {}", name.service, name.region),
             Self::Network(network) => network.to_string(),
         }

@@ -5,7 +5,7 @@ use std::io::{self, Write};
 use super::learning::Learning;
 use super::reading::Read;
 use super::usage::counted;
-use crate::shown::{shown, shortened};
+use crate::shown::{shortened, shown};
 
 /// More lines of one kind are counted.
 const LISTED: usize = 20;

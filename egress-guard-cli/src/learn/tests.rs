@@ -103,7 +103,11 @@ fn rules_are_as_wide_as_what_was_sent_and_no_wider() {
         ("two ids", some(&["GET https://a.example/v1/17", "GET https://a.example/v1/18"]), &["GET a.example /v1/*"]),
         (
             "ids in the middle",
-            some(&["GET https://a.example/o/17/items", "GET https://a.example/o/18/items", "GET https://a.example/o/18"]),
+            some(&[
+                "GET https://a.example/o/17/items",
+                "GET https://a.example/o/18/items",
+                "GET https://a.example/o/18",
+            ]),
             &["GET a.example /o/*,/o/*/items"],
         ),
         (
@@ -121,24 +125,54 @@ fn rules_are_as_wide_as_what_was_sent_and_no_wider() {
             some(&["PUT https://a.example/f/orders-2026-11-23.csv", "PUT https://a.example/f/orders-2026-11-24.csv"]),
             &["PUT a.example /f/orders-*.csv"],
         ),
-        ("as many words as are listed", many(4, |n| format!("GET https://a.example/{}", ["a", "b", "c", "d"][n])), &["GET a.example /a,/b,/c,/d"]),
-        ("more words", many(5, |n| format!("GET https://a.example/v1/{}", ["a", "b", "c", "d", "e"][n])), &["GET a.example /v1/*"]),
+        (
+            "as many words as are listed",
+            many(4, |n| format!("GET https://a.example/{}", ["a", "b", "c", "d"][n])),
+            &["GET a.example /a,/b,/c,/d"],
+        ),
+        (
+            "more words",
+            many(5, |n| format!("GET https://a.example/v1/{}", ["a", "b", "c", "d", "e"][n])),
+            &["GET a.example /v1/*"],
+        ),
         (
             "more paths at several depths: the deepest folder first",
-            some(&["GET https://a.example/a", "GET https://a.example/b/c", "GET https://a.example/b/d/e", "GET https://a.example/b/d/f", "GET https://a.example/b/d/g/h"]),
+            some(&[
+                "GET https://a.example/a",
+                "GET https://a.example/b/c",
+                "GET https://a.example/b/d/e",
+                "GET https://a.example/b/d/f",
+                "GET https://a.example/b/d/g/h",
+            ]),
             &["GET a.example /a,/b/c,/b/d/**"],
         ),
-        ("the root, and a last slash", some(&["GET https://a.example/", "GET https://a.example/v1/"]), &["GET a.example /,/v1/"]),
+        (
+            "the root, and a last slash",
+            some(&["GET https://a.example/", "GET https://a.example/v1/"]),
+            &["GET a.example /,/v1/"],
+        ),
         ("stars of the path itself", some(&["GET https://a.example/*/[x]"]), &["GET a.example /[*]/[[]x[]]"]),
         ("two ports", some(&["GET https://a.example/", "GET https://a.example:8443/"]), &["GET a.example :443,8443 /"]),
-        ("two schemes", some(&["GET https://a.example/", "GET http://a.example/"]), &["GET a.example schemes=https,http /"]),
+        (
+            "two schemes",
+            some(&["GET https://a.example/", "GET http://a.example/"]),
+            &["GET a.example schemes=https,http /"],
+        ),
         (
             "two schemes and ports are not four",
             some(&["GET https://a.example:8443/", "GET http://a.example:8080/"]),
             &["GET a.example :8080 schemes=http /", "GET a.example :8443 /"],
         ),
-        ("hosts of one owner that are used alike", some(&["GET https://a.o.example/", "GET https://b.o.example/"]), &["GET a.o.example,b.o.example /"]),
-        ("hosts of two owners", some(&["GET https://a.example/", "GET https://b.example/"]), &["GET a.example /", "GET b.example /"]),
+        (
+            "hosts of one owner that are used alike",
+            some(&["GET https://a.o.example/", "GET https://b.o.example/"]),
+            &["GET a.o.example,b.o.example /"],
+        ),
+        (
+            "hosts of two owners",
+            some(&["GET https://a.example/", "GET https://b.example/"]),
+            &["GET a.example /", "GET b.example /"],
+        ),
         (
             "many names of one owner",
             many(3, |n| format!("GET https://s{n}.o.example/f/{n}")),
@@ -180,32 +214,62 @@ fn rules_are_as_wide_as_what_was_sent_and_no_wider() {
         ),
         (
             "a name beside the wildcard that is not used alike",
-            some(&["GET https://s1.o.example/", "GET https://s2.o.example/", "GET https://s3.o.example/", "PUT https://w.o.example/x"]),
+            some(&[
+                "GET https://s1.o.example/",
+                "GET https://s2.o.example/",
+                "GET https://s3.o.example/",
+                "PUT https://w.o.example/x",
+            ]),
             &["GET *.o.example /", "PUT w.o.example /x"],
         ),
         ("a service of AWS", some(&["POST https://dynamodb.eu-west-1.amazonaws.com/"]), &["POST dynamodb eu-west-1 /"]),
         (
             "a bucket",
-            some(&["GET https://orders.s3.eu-west-1.amazonaws.com/1", "GET https://orders.s3.eu-west-1.amazonaws.com/2"]),
+            some(&[
+                "GET https://orders.s3.eu-west-1.amazonaws.com/1",
+                "GET https://orders.s3.eu-west-1.amazonaws.com/2",
+            ]),
             &["GET s3 eu-west-1 buckets=orders /1,/2"],
         ),
         (
             "buckets and queues by path stay whose they are",
             many(6, |n| format!("GET https://sqs.eu-west-1.amazonaws.com/11112222333{n}/q")),
-            &["GET sqs eu-west-1 /111122223330/q,/111122223331/q,/111122223332/q,/111122223333/q,/111122223334/q,/111122223335/q"],
+            &[
+                "GET sqs eu-west-1 /111122223330/q,/111122223331/q,/111122223332/q,/111122223333/q,/111122223334/q,/111122223335/q",
+            ],
         ),
-        ("a private address", some(&["GET https://a.example/", "CONNECTION https://a.example/ @10.0.0.5"]), &["GET a.example / @10.0.0.5/32"]),
+        (
+            "a private address",
+            some(&["GET https://a.example/", "CONNECTION https://a.example/ @10.0.0.5"]),
+            &["GET a.example / @10.0.0.5/32"],
+        ),
         (
             "private and public addresses",
-            some(&["GET https://a.example/", "CONNECTION https://a.example/ @10.0.0.5", "CONNECTION https://a.example/ @203.0.114.7"]),
+            some(&[
+                "GET https://a.example/",
+                "CONNECTION https://a.example/ @10.0.0.5",
+                "CONNECTION https://a.example/ @203.0.114.7",
+            ]),
             &["GET a.example / @public,10.0.0.5/32"],
         ),
-        ("a proxy's address is not the host's", some(&["GET https://a.example/", "CONNECTION https://a.example/ @10.0.0.5 peer_is_proxy=true"]), &["GET a.example /"]),
+        (
+            "a proxy's address is not the host's",
+            some(&["GET https://a.example/", "CONNECTION https://a.example/ @10.0.0.5 peer_is_proxy=true"]),
+            &["GET a.example /"],
+        ),
         ("an IP literal", some(&["GET https://10.1.2.3:8443/x"]), &["GET 10.1.2.3/32 :8443 /x"]),
         ("an IPv6 literal", some(&["GET https://[fd00::1]/x"]), &["GET fd00::1/128 /x"]),
         ("an ordinary client", some(&["CONNECTION https://a.example/ @203.0.114.7"]), &["a.example"]),
-        ("a redirect that it follows", some(&["REDIRECT https://a.example/x", "CONNECTION https://a.example/"]), &["a.example /x"]),
-        ("of a long path what is known", some(&["GET https://a.example/a/b/cd path_truncated=true"]), &["GET a.example /a/b/**"]),
+        (
+            "a redirect that it follows",
+            some(&["REDIRECT https://a.example/x", "CONNECTION https://a.example/"]),
+            &["a.example /x"],
+        ),
+        (
+            "of a long path what is known",
+            some(&["GET https://a.example/a/b/cd path_truncated=true"]),
+            &["GET a.example /a/b/**"],
+        ),
         (
             "what was denied is not learnt",
             some(&["GET https://a.example/", "GET https://b.example/ action=denied reason=host-not-allowed"]),
@@ -213,12 +277,21 @@ fn rules_are_as_wide_as_what_was_sent_and_no_wider() {
         ),
         (
             "no wildcard over what was denied",
-            some(&["GET https://s1.o.example/", "GET https://s2.o.example/", "GET https://s3.o.example/", "GET https://evil.o.example/ action=denied reason=host-not-allowed"]),
+            some(&[
+                "GET https://s1.o.example/",
+                "GET https://s2.o.example/",
+                "GET https://s3.o.example/",
+                "GET https://evil.o.example/ action=denied reason=host-not-allowed",
+            ]),
             &["GET s1.o.example,s2.o.example,s3.o.example /"],
         ),
         (
             "nor a path",
-            some(&["GET https://a.example/1", "GET https://a.example/2", "GET https://a.example/3 action=denied reason=path-not-allowed"]),
+            some(&[
+                "GET https://a.example/1",
+                "GET https://a.example/2",
+                "GET https://a.example/3 action=denied reason=path-not-allowed",
+            ]),
             &["GET a.example /1,/2"],
         ),
     ];
@@ -240,7 +313,11 @@ fn what_is_dangerous_in_itself_is_told_and_not_learnt() {
         ("in IPv6", "GET http://[fd00:ec2::254]/latest", "metadata service"),
         ("by its name", "GET http://metadata.google.internal/x", "metadata service"),
         ("behind a name", "CONNECTION http://a.example/ @169.254.169.254", "metadata service"),
-        ("behind a name, in an outcome", "GET http://a.example/ event_type=egress_outcome status=200 @169.254.169.254", "metadata service"),
+        (
+            "behind a name, in an outcome",
+            "GET http://a.example/ event_type=egress_outcome status=200 @169.254.169.254",
+            "metadata service",
+        ),
         ("no host's address", "GET http://0.0.0.0/", "unspecified"),
         ("a group's address", "GET http://224.0.0.1/", "multicast"),
         ("two readings", "GET https://a.example/a%2fb", "two ways"),
@@ -285,15 +362,23 @@ fn forged_text_ends_neither_a_comment_nor_a_string() {
 
 #[test]
 fn more_than_can_be_kept_is_generalised_or_told() {
-    let paths: Vec<String> = (0..3000).map(|n| line(&format!("GET https://a.example/o/w{}x/end", "abcdefghij".repeat(n % 7) + &n.to_string()))).collect();
+    let paths: Vec<String> = (0..3000)
+        .map(|n| line(&format!("GET https://a.example/o/w{}x/end", "abcdefghij".repeat(n % 7) + &n.to_string())))
+        .collect();
     let (read, learning) = learn(&paths, EMPTY);
     assert_eq!(rules_of(&learning.policy), ["GET a.example /o/*/end"]);
     assert!(read.refused.is_empty());
-    let objects: Vec<String> = (0..1200).map(|n| line(&format!("GET https://s3.eu-west-1.amazonaws.com/bucket-{n}/x"))).collect();
+    let objects: Vec<String> =
+        (0..1200).map(|n| line(&format!("GET https://s3.eu-west-1.amazonaws.com/bucket-{n}/x"))).collect();
     let (read, learning) = learn(&objects, EMPTY);
-    assert!(rules_of(&learning.policy)[0].ends_with("/bucket-999/x") && !learning.policy.contains("*"), "{}", learning.policy);
+    assert!(
+        rules_of(&learning.policy)[0].ends_with("/bucket-999/x") && !learning.policy.contains("*"),
+        "{}",
+        learning.policy
+    );
     assert_eq!(read.refused.values().sum::<u64>(), 200, "no bucket of a stranger");
-    let deep: Vec<String> = (0..1000).map(|n| line(&format!("GET https://a.example/{n}{}", "/x".repeat(300)))).collect();
+    let deep: Vec<String> =
+        (0..1000).map(|n| line(&format!("GET https://a.example/{n}{}", "/x".repeat(300)))).collect();
     let (read, _) = learn(&deep, EMPTY);
     assert!(read.refused.values().sum::<u64>() > 300);
 }
@@ -397,9 +482,13 @@ fn a_rule_is_never_loosened_to_let_something_through() {
     ];
     for (name, rules, sent, reason, cure) in cases {
         let base = format!("{EMPTY}{rules}");
-        let (_, learning) = learn(&[line("GET https://a.example/ action=denied reason=quarantined"), line(sent)], &base);
+        let (_, learning) =
+            learn(&[line("GET https://a.example/ action=denied reason=quarantined"), line(sent)], &base);
         let standing: Vec<_> = learning.standing.keys().collect();
-        assert!(standing.len() == 1 && standing[0].reason == reason && standing[0].cure.contains(cure), "{name}: {standing:?}");
+        assert!(
+            standing.len() == 1 && standing[0].reason == reason && standing[0].cure.contains(cure),
+            "{name}: {standing:?}"
+        );
     }
 }
 
@@ -407,10 +496,23 @@ fn a_rule_is_never_loosened_to_let_something_through() {
 
 fn sent() -> impl Strategy<Value = String> {
     let host = prop::sample::select(vec![
-        "a.example", "b.a.example", "c.a.example", "d.a.example", "e.a.example", "x.b.a.example", "o.github.io",
-        "p.github.io", "dynamodb.eu-west-1.amazonaws.com", "streams.dynamodb.eu-west-1.amazonaws.com",
-        "s3.eu-west-1.amazonaws.com", "f.s3.eu-west-1.amazonaws.com", "orders.s3.eu-west-1.amazonaws.com", "10.0.0.7",
-        "203.0.114.9", "localhost", "db.corp.internal",
+        "a.example",
+        "b.a.example",
+        "c.a.example",
+        "d.a.example",
+        "e.a.example",
+        "x.b.a.example",
+        "o.github.io",
+        "p.github.io",
+        "dynamodb.eu-west-1.amazonaws.com",
+        "streams.dynamodb.eu-west-1.amazonaws.com",
+        "s3.eu-west-1.amazonaws.com",
+        "f.s3.eu-west-1.amazonaws.com",
+        "orders.s3.eu-west-1.amazonaws.com",
+        "10.0.0.7",
+        "203.0.114.9",
+        "localhost",
+        "db.corp.internal",
     ]);
     let segment = prop::sample::select(vec![
         "v1", "17", "18", "*", "x.csv", "y-1.csv", "y-2.csv", "a", "b", "c", "[", "%20", "a%2C",
@@ -421,7 +523,8 @@ fn sent() -> impl Strategy<Value = String> {
     let scheme = prop::sample::select(vec!["https", "https", "http"]);
     let port = prop::sample::select(vec!["", "", ":8443", ":8080"]);
     let method = prop::sample::select(vec!["GET", "GET", "POST", "CONNECTION", "REDIRECT"]);
-    let rest = prop::sample::select(vec!["", "", "", " @10.0.0.5", " @10.0.0.6", " @203.0.114.7", " path_truncated=true"]);
+    let rest =
+        prop::sample::select(vec!["", "", "", " @10.0.0.5", " @10.0.0.6", " @203.0.114.7", " path_truncated=true"]);
     (scheme, host, port, path, method, rest)
         .prop_map(|(scheme, host, port, path, method, rest)| format!("{method} {scheme}://{host}{port}{path}{rest}"))
         .prop_filter("whose it is, is not known", |text| !(text.contains("amazonaws") && text.contains("truncated")))
@@ -450,7 +553,8 @@ fn is_allowed(policy: &Policy, text: &str, rename: impl Fn(&str) -> String) -> b
         "REDIRECT" => Request::to(&to),
         _ => Request::new(&method, &to),
     };
-    let request = peer.filter(|_| matches!(to.host(), egress_guard::Host::Name(_))).into_iter().fold(request, Request::peer);
+    let request =
+        peer.filter(|_| matches!(to.host(), egress_guard::Host::Name(_))).into_iter().fold(request, Request::peer);
     request.stages().all(|stage| matches!(policy.decide(&stage, std::time::SystemTime::now()), Decision::Allow { .. }))
 }
 

@@ -7,10 +7,10 @@ use std::rc::Rc;
 use egress_guard::{AddressClass, Destination, Host, Request, Scheme};
 use jiff::Timestamp;
 
+use super::aws;
 use super::line::{Asked, Refused, url};
 use super::paths::{Full, Paths};
 use super::usage::Usage;
-use super::aws;
 
 /// How many endpoints, segments of paths and functions are kept, and addresses of an endpoint.
 const ENDPOINTS: usize = 10_000;

@@ -104,6 +104,9 @@ mod tests {
         assert_eq!((forth.count, forth.days().as_str()), (6, "2026-11-01..2026-11-06"));
         assert_eq!(forth.by(), ", by a, b, c, d, e and others");
         assert_eq!((Usage::default().by().as_str(), counted(1, "request").as_str()), ("", "1 request"));
-        assert_eq!(["0", "999", "1,000", "1,234,567"], [0, 999, 1000, 1_234_567].map(with_commas).each_ref().map(String::as_str));
+        assert_eq!(
+            ["0", "999", "1,000", "1,234,567"],
+            [0, 999, 1000, 1_234_567].map(with_commas).each_ref().map(String::as_str)
+        );
     }
 }

@@ -110,7 +110,8 @@ pub(super) fn is_mark(line: &str) -> bool {
         return false;
     };
     let is_day = |text: &str| text.parse::<jiff::civil::Date>().is_ok();
-    (rest.starts_with('(') || rest == ", by") && days.split_once("..").is_some_and(|(first, last)| is_day(first) && is_day(last))
+    (rest.starts_with('(') || rest == ", by")
+        && days.split_once("..").is_some_and(|(first, last)| is_day(first) && is_day(last))
 }
 
 #[cfg(test)]

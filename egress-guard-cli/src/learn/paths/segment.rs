@@ -110,8 +110,19 @@ mod tests {
             assert!(is_id(id), "{id}");
         }
         for word in [
-            "", "v1", "v1.2", "orders", "list-orders", "oauth2", "s3", "deadbeef", "sha256", "charges.json", "2fa-setup",
-            "%41", "list-of-all-orders-in-2026-and-later",
+            "",
+            "v1",
+            "v1.2",
+            "orders",
+            "list-orders",
+            "oauth2",
+            "s3",
+            "deadbeef",
+            "sha256",
+            "charges.json",
+            "2fa-setup",
+            "%41",
+            "list-of-all-orders-in-2026-and-later",
         ] {
             assert!(!is_id(word), "{word}");
         }

@@ -109,7 +109,9 @@ fn likeness(uses: &[&Opened<'_>], reach: &Reach) -> Likeness {
 /// Whether every name that a `*` would reach, and that was asked for, leads to the same addresses by the same ports: rules
 /// that share connections must.
 fn shares_addresses(parent: &str, hosts: &[&str], by_host: &BTreeMap<&str, Vec<&Opened<'_>>>) -> bool {
-    let accesses = |host: &&str| by_host.get(*host).into_iter().flatten().map(|(endpoint, _, access)| ((endpoint.scheme, endpoint.port), access));
+    let accesses = |host: &&str| {
+        by_host.get(*host).into_iter().flatten().map(|(endpoint, _, access)| ((endpoint.scheme, endpoint.port), access))
+    };
     let of_the_wildcard: BTreeMap<_, _> = hosts.iter().flat_map(accesses).collect();
     let mut others = by_host.keys().filter(|host| is_below(host, parent)).flat_map(accesses);
     others.all(|(at, access)| of_the_wildcard.get(&at).is_none_or(|wanted| *wanted == access))
