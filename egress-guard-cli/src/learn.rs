@@ -92,7 +92,7 @@ impl Learn {
         };
         let learning = Learning::of(&read, base, self.wildcard_from, self.max_paths)?;
         self.write(&learning.policy)?;
-        summary::print(&read, &learning)?;
+        summary::print(&read, &learning, self.merge.is_some())?;
         Ok(read.refused.is_empty() && learning.standing.is_empty())
     }
 
@@ -103,16 +103,17 @@ impl Learn {
             (Some(name), ..) | (None, Some(name), None) => name,
             _ => "learnt",
         };
-        let (all, by) = (counted(read.all.count, "request"), shown(&read.all.by()));
+        let (all, what) = read.all();
+        let (sent, by) = (counted(all.count, what), shown(&all.by()));
         format!(
-            "# Learnt by `egress-guard learn` from {all} in {}{by}.\n\
+            "# Learnt by `egress-guard learn` from {sent} in {}{by}.\n\
              #\n\
              # It allows what the log says was sent, and whoever could write into the log could have it say anything. Review\n\
              # each rule, and write its `reason` and `owner`. To try it out first, write mode = \"report-only\" and\n\
              # report_only_until, a day, below the name.\n\
              version = 1\n\
              name = \"{name}\"\n",
-            read.all.days()
+            all.days()
         )
     }
 

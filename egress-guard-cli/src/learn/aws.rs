@@ -1,5 +1,6 @@
 //! Host names of AWS, as `services` says them.
 
+use std::borrow::Cow;
 use std::collections::{BTreeMap, HashMap, HashSet};
 
 use egress_guard::draft::{HostPattern, PolicyDraft, aws_regions, aws_services};
@@ -10,8 +11,10 @@ pub(super) struct Name {
     pub(super) service: String,
     pub(super) region: String,
     /// `buckets`, `accounts` or `vpc_endpoints`, each with its one entry.
-    pub(super) narrowed: BTreeMap<&'static str, String>,
+    pub(super) narrowed: Narrowed,
 }
+
+type Narrowed = BTreeMap<&'static str, String>;
 
 /// Whether a name belongs to AWS, which gives names below its own to everybody.
 pub(super) fn is_of_aws(host: &str) -> bool {
@@ -36,8 +39,16 @@ pub(super) fn is_of_aws(host: &str) -> bool {
 /// The names of all services in the regions that were asked about.
 #[derive(Debug, Default)]
 pub(super) struct Names {
-    by_key: HashMap<String, Vec<(String, Vec<HostPattern>)>>,
+    by_region: HashMap<String, Known>,
+    /// How often they were asked for with an account or an endpoint, which is made anew each time.
+    narrowed: usize,
 }
+
+/// Services and their names.
+type Known = Vec<(String, Vec<HostPattern>)>;
+
+/// Names with further accounts or endpoints are listed as hosts: a log could name any number.
+const NARROWED: usize = 100;
 
 impl Names {
     /// What stands for a name, if it is one of an endpoint that the library knows.
@@ -55,7 +66,7 @@ impl Names {
         let narrowings = narrowings(&labels);
         regions.into_iter().find_map(|region| {
             narrowings.iter().find_map(|narrowed| {
-                let known = self.of(region, narrowed);
+                let known = self.known(region, narrowed);
                 let mut fitting = known.iter().filter(|(_, names)| names.iter().any(|name| name.covers(&wanted)));
                 let (service, _) = fitting.next()?;
                 Some(Name { service: service.clone(), region: region.to_owned(), narrowed: narrowed.clone() })
@@ -64,36 +75,44 @@ impl Names {
     }
 
     /// All names that it stands for.
-    pub(super) fn patterns(&mut self, name: &Name) -> Vec<HostPattern> {
-        let known = self.of(&name.region, &name.narrowed).iter().find(|(service, _)| *service == name.service);
-        known.map(|(_, patterns)| patterns.clone()).unwrap_or_default()
+    pub(super) fn patterns(name: &Name) -> Vec<HostPattern> {
+        let known = known(std::iter::once(&*name.service), &name.region, &name.narrowed);
+        known.into_iter().flat_map(|(_, patterns)| patterns).collect()
     }
 
-    fn of(&mut self, region: &str, narrowed: &BTreeMap<&'static str, String>) -> &[(String, Vec<HostPattern>)] {
-        let keys: String = narrowed.iter().map(|(key, entry)| format!("{key} = [{entry:?}]\n")).collect();
-        let keys = format!("regions = [{region:?}]\n{keys}");
-        // Names of buckets are as many as there are buckets, and not worth keeping.
+    fn known(&mut self, region: &str, narrowed: &Narrowed) -> Cow<'_, Known> {
         if narrowed.contains_key("buckets") {
-            self.by_key.retain(|known, _| !known.contains("buckets"));
+            return Cow::Owned(known(std::iter::once("s3"), region, narrowed));
         }
-        self.by_key.entry(keys).or_insert_with_key(|keys| {
-            let services: Vec<&str> = match narrowed.contains_key("buckets") {
-                true => vec!["s3"],
-                false => aws_services().collect(),
-            };
-            let rule = |service: &&str| format!("[[allow]]\nid = \"a\"\nservices = [{service:?}]\n{keys}");
-            let rules: String = services.iter().map(rule).collect();
-            let draft = PolicyDraft::from_toml(&format!("version = 1\nname = \"names\"\n{rules}"));
-            let rules = draft.map(|draft| draft.allow).unwrap_or_default();
-            let names = rules.into_iter().map(|rule| rule.hosts.unwrap_or_default());
-            let patterns = names.map(|hosts| hosts.iter().filter_map(|host| host.text.parse().ok()).collect());
-            services.into_iter().map(str::to_owned).zip(patterns).collect()
-        })
+        if narrowed.is_empty() {
+            let known = self.by_region.entry(region.to_owned());
+            return Cow::Borrowed(known.or_insert_with(|| known_in(region, narrowed)));
+        }
+        self.narrowed += 1;
+        Cow::Owned(if self.narrowed > NARROWED { Known::new() } else { known_in(region, narrowed) })
     }
 }
 
+fn known_in(region: &str, narrowed: &Narrowed) -> Known {
+    known(aws_services(), region, narrowed)
+}
+
+/// The names of services, as the library spells them out.
+fn known<'s>(services: impl Iterator<Item = &'s str>, region: &str, narrowed: &Narrowed) -> Known {
+    let keys: String = narrowed.iter().map(|(key, entry)| format!("{key} = [{entry:?}]\n")).collect();
+    let services: Vec<&str> = services.collect();
+    let rule =
+        |service: &&str| format!("[[allow]]\nid = \"a\"\nservices = [{service:?}]\nregions = [{region:?}]\n{keys}");
+    let rules: String = services.iter().map(rule).collect();
+    let draft = PolicyDraft::from_toml(&format!("version = 1\nname = \"names\"\n{rules}"));
+    let rules = draft.map(|draft| draft.allow).unwrap_or_default();
+    let names = rules.into_iter().map(|rule| rule.hosts.unwrap_or_default());
+    let patterns = names.map(|hosts| hosts.iter().filter_map(|host| host.text.parse().ok()).collect());
+    services.into_iter().map(str::to_owned).zip(patterns).collect()
+}
+
 /// What may narrow a service to a name: nothing first.
-fn narrowings(labels: &[&str]) -> Vec<BTreeMap<&'static str, String>> {
+fn narrowings(labels: &[&str]) -> Vec<Narrowed> {
     let mut all = vec![BTreeMap::new()];
     let mut add = |entries: &[(&'static str, &str)]| {
         all.push(entries.iter().map(|(key, entry)| (*key, (*entry).to_owned())).collect());

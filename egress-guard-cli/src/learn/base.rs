@@ -140,7 +140,7 @@ impl Grown {
 
     /// Writes above each allow rule what it was used for, in place of what was written there before. Rules that were used
     /// and that nothing was written above stay as they are, unless they are new.
-    pub(super) fn mark(&mut self, uses: &BTreeMap<String, Used>, all: &Usage) {
+    pub(super) fn mark(&mut self, uses: &BTreeMap<String, Used>, all: (&Usage, &str)) {
         let Some(rules) = self.document.get_mut("allow").and_then(Item::as_array_of_tables_mut) else { return };
         for rule in rules.iter_mut() {
             let Some(id) = rule.get("id").and_then(Item::as_str).map(str::to_owned) else { continue };

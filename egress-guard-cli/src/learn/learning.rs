@@ -18,6 +18,7 @@ use crate::shown::shown;
 pub(super) struct Learning {
     /// The policy's text.
     pub(super) policy: String,
+    pub(super) name: String,
     /// The ids of its new rules.
     pub(super) added: Vec<String>,
     /// What was sent, and it still does not allow.
@@ -55,8 +56,9 @@ impl Learning {
         learner.try_out(&grown)?;
         let overtaken = learner.overtaken(&grown.policy).into_iter().map(|(_, request)| request).collect();
         let uses = grown.uses(&read.traffic, learner.now);
-        grown.mark(&uses, &read.all);
-        Ok(Self { policy: grown.document.to_string(), added: grown.added, standing: learner.standing, overtaken })
+        grown.mark(&uses, read.all());
+        let name = grown.policy.name().to_owned();
+        Ok(Self { name, policy: grown.document.to_string(), added: grown.added, standing: learner.standing, overtaken })
     }
 }
 

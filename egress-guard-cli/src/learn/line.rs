@@ -141,10 +141,17 @@ fn asked(line: &AuditLine<'_>, destination: Destination) -> Result<Asked, Refuse
     Ok(Asked { destination, method, is_cut: line.path_truncated == Some(true) })
 }
 
+/// As long as a guard writes them at most.
+const LONGEST_PATH: usize = 768;
+const LONGEST_METHOD: usize = 32;
+
 /// Where it went, if the line has it as a guard writes it.
 pub(super) fn destination(line: &AuditLine<'_>, has_path: bool) -> Option<Destination> {
     let (scheme, host, port) = (line.scheme.as_deref()?, line.host.as_deref()?, line.port?);
     let path = if has_path { line.path.as_deref()? } else { "/" };
+    if path.len() > LONGEST_PATH || line.method.as_deref().is_some_and(|method| method.len() > LONGEST_METHOD) {
+        return None;
+    }
     let destination = url(scheme, host, port, path)?;
     let is_same = destination.scheme().as_str() == scheme
         && destination.host().to_string() == host
@@ -167,20 +174,21 @@ impl Asked {
         }
     }
 
-    /// Whether a rule can say this request and no other. The library is asked, with a rule for every path, and where the
-    /// path has odd characters, with one for this path.
+    /// Whether a rule can say this request and no other. Where the method is unusual, or the path has odd characters, the
+    /// library is asked.
     fn can_be_stated(&self) -> Result<(), Refused> {
         let path = self.destination.path();
+        let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.~/:@=,+".contains(&byte);
+        let is_plain = path.bytes().all(is_plain) && !path.contains("//");
+        let method = self.method.as_ref().filter(|method| !is_usual(method));
+        if is_plain && method.is_none() {
+            return Ok(());
+        }
         if is_ambiguous(path) {
             return Err(Refused::AmbiguousPath);
         }
-        let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.~/:@=,+".contains(&byte);
-        let mut probe = Rule::new("probe").hosts(["probe.test"]);
-        if let Some(method) = self.method.as_ref().filter(|method| !is_usual(method)) {
-            probe = probe.methods([method.as_str()]);
-        } else if path.bytes().all(is_plain) {
-            return Ok(());
-        }
+        let probe = Rule::new("probe").hosts(["probe.test"]);
+        let probe = method.into_iter().fold(probe, |probe, method| probe.methods([method.as_str()]));
         let probe = probe.paths([super::paths::literal(path)]);
         Policy::builder("probe").allow(probe).build().map(drop).map_err(|_| Refused::NoPattern)
     }

@@ -11,12 +11,15 @@ use crate::shown::shortened;
 
 /// How many different things are told of what is not learnt; others are counted with the last.
 const TOLD: usize = 1000;
+/// As long as the name of a policy can be.
+const LONGEST_NAME: usize = 64;
 
 #[derive(Debug, Default)]
 pub(super) struct Read {
     pub(super) traffic: Traffic,
-    /// All requests that were sent, those that are not learnt too.
-    pub(super) all: Usage,
+    /// All requests that were sent, and all connections, those that are not learnt too.
+    requests: Usage,
+    connections: Usage,
     pub(super) policies: BTreeSet<String>,
     /// What was sent and is not learnt, by reason and place.
     pub(super) refused: BTreeMap<(Refused, String), u64>,
@@ -57,6 +60,11 @@ impl Read {
         Ok(read)
     }
 
+    /// How often something was sent: requests, or where none are known, connections.
+    pub(super) fn all(&self) -> (&Usage, &'static str) {
+        if self.requests.count > 0 { (&self.requests, "request") } else { (&self.connections, "connection") }
+    }
+
     pub(super) fn entry(&mut self, entry: Entry<'_>, is_wanted: impl Fn(&AuditLine<'_>) -> bool) {
         let line = AuditLine::parse(entry.text).and_then(|line| match line.time() {
             Some(at) => Ok((line, at)),
@@ -90,11 +98,14 @@ impl Read {
         self.goes_through_proxy |= line.peer_is_proxy == Some(true);
         let usage = moment.usage();
         if is_decision {
-            if self.policies.len() < TOLD && !self.policies.contains(&*line.policy_id) {
+            let is_name = line.policy_id.len() <= LONGEST_NAME;
+            if is_name && self.policies.len() < TOLD && !self.policies.contains(&*line.policy_id) {
                 self.policies.insert(line.policy_id.clone().into_owned());
             }
-            if matches!(line.stage.as_deref(), Some("request" | "redirect")) {
-                self.all.merge(&usage);
+            match line.stage.as_deref() {
+                Some("request" | "redirect") => self.requests.merge(&usage),
+                Some("connection") => self.connections.merge(&usage),
+                _ => {}
             }
         }
         let learnt = Event::of(line).and_then(|event| match event {

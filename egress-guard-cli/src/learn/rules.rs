@@ -45,10 +45,12 @@ impl Beside<'_> {
 pub(super) struct Rule {
     pub(super) subject: Subject,
     pub(super) conditions: Conditions,
-    /// None for the schemes' own.
-    pub(super) ports: Option<BTreeSet<u16>>,
+    pub(super) ports: Ports,
     pub(super) schemes: BTreeSet<Scheme>,
 }
+
+/// None for the schemes' own.
+type Ports = Option<BTreeSet<u16>>;
 
 /// What rules are about.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -119,7 +121,7 @@ fn put_together(places: BTreeMap<(Who, Scheme, u16), Place<'_>>) -> Vec<Rule> {
             by_port.entry((who.clone(), scheme, conditions)).or_default().insert(port);
         }
     }
-    let mut by_scheme: BTreeSet<(Who, Conditions, Option<BTreeSet<u16>>, BTreeSet<Scheme>)> = BTreeSet::new();
+    let mut by_scheme: BTreeSet<(Who, Conditions, Ports, BTreeSet<Scheme>)> = BTreeSet::new();
     for ((who, scheme, conditions), ports) in by_port {
         let is_own = ports.iter().eq([&scheme.default_port()]);
         let http = (who.clone(), conditions.clone(), None, BTreeSet::from([Scheme::Http]));

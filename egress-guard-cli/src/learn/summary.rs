@@ -10,10 +10,15 @@ use crate::shown::{shortened, shown};
 /// More lines of one kind are counted.
 const LISTED: usize = 20;
 
-pub(super) fn print(read: &Read, Learning { added, standing, overtaken, .. }: &Learning) -> io::Result<()> {
+pub(super) fn print(
+    read: &Read,
+    Learning { name, added, standing, overtaken, .. }: &Learning,
+    is_merged: bool,
+) -> io::Result<()> {
     let mut stderr = io::stderr().lock();
-    let all = counted(read.all.count, "request");
-    writeln!(stderr, "egress-guard: {} from {all} in {}", counted_rules(added), read.all.days())?;
+    let (all, what) = read.all();
+    let sent = counted(all.count, what);
+    writeln!(stderr, "egress-guard: {} from {sent} in {}", counted_rules(added), all.days())?;
     let refused: Vec<String> = read
         .refused
         .iter()
@@ -36,6 +41,9 @@ pub(super) fn print(read: &Read, Learning { added, standing, overtaken, .. }: &L
     if read.policies.len() > 1 {
         let ids: Vec<&str> = read.policies.iter().take(LISTED).map(String::as_str).collect();
         writeln!(stderr, "  the lines are of several policies, {}: --policy-id picks one", shown(&ids.join(", ")))?;
+    }
+    if is_merged && !read.policies.contains(name) {
+        writeln!(stderr, "  none of the lines is of the policy `{name}`: is this its log?")?;
     }
     if read.goes_through_proxy {
         writeln!(stderr, "  requests went through a proxy: the policy must state it as `proxy`")?;

@@ -308,6 +308,7 @@ fn rules_are_as_wide_as_what_was_sent_and_no_wider() {
 
 #[test]
 fn what_is_dangerous_in_itself_is_told_and_not_learnt() {
+    let long = format!("GET https://a.example/{}", "x/".repeat(100_000));
     let cases = [
         ("a metadata service", "GET http://169.254.169.254/latest", "metadata service"),
         ("in IPv6", "GET http://[fd00:ec2::254]/latest", "metadata service"),
@@ -332,6 +333,7 @@ fn what_is_dangerous_in_itself_is_told_and_not_learnt() {
         ("a path to elsewhere", "GET https://a.example/ path=@evil.example/", "no guard writes"),
         ("a path that climbs", "GET https://a.example/ path=/a/../b", "no guard writes"),
         ("a scheme", "GET https://a.example/ scheme=ftp", "no guard writes"),
+        ("a path longer than a guard writes", long.as_str(), "no guard writes"),
         ("a port of none", "GET https://a.example/ port=0", "no guard writes"),
     ];
     for (name, text, expected) in cases {
@@ -351,7 +353,7 @@ fn forged_text_ends_neither_a_comment_nor_a_string() {
     let (read, learning) = learn(&[forged.to_string()], EMPTY);
     assert_eq!(rules_of(&learning.policy), ["GET a.example /v1"]);
     assert!(!learning.policy.contains(['\r', '\u{1b}', '\u{2028}']), "{}", learning.policy);
-    assert_eq!(read.all.count, 1);
+    assert_eq!(read.all().0.count, 1);
     for key in ["host", "path", "method", "scheme"] {
         let mut forged: Value = serde_json::from_str(&line("GET https://a.example/v1")).unwrap();
         forged[key] = evil.into();
@@ -591,7 +593,7 @@ proptest! {
         }
         // Nothing to lint that learning has caused.
         let warnings = crate::lint::codes(&learning.policy);
-        let own: Vec<&String> = warnings.iter().filter(|code| !["missing-owner", "missing-reason", "plain-http", "covered-host"].contains(&code.as_str())).collect();
+        let own: Vec<&String> = warnings.iter().filter(|code| !["missing-owner", "missing-reason", "plain-http"].contains(&code.as_str())).collect();
         prop_assert!(own.is_empty(), "{own:?}\n{}", learning.policy);
         // Merging the same again changes nothing.
         let (_, again) = learn(&lines, &learning.policy);

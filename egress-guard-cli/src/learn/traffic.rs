@@ -17,6 +17,8 @@ const ENDPOINTS: usize = 10_000;
 const SEGMENTS: usize = 200_000;
 const FUNCTIONS: usize = 1000;
 const ADDRESSES: usize = 64;
+/// As long as a guard writes it at most.
+const LONGEST_FUNCTION: usize = 192;
 
 /// Where connections are shared.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -153,7 +155,8 @@ impl Traffic {
             return Some(Rc::clone(known));
         }
         let name: Rc<str> = name.into();
-        (self.functions.len() < FUNCTIONS).then(|| self.functions.insert(Rc::clone(&name)))?;
+        (self.functions.len() < FUNCTIONS && name.len() <= LONGEST_FUNCTION)
+            .then(|| self.functions.insert(Rc::clone(&name)))?;
         Some(name)
     }
 

@@ -92,8 +92,8 @@ pub(super) fn used(usage: &Usage) -> String {
 }
 
 /// That a rule was not, in all that was read.
-pub(super) fn not_used(all: &Usage) -> String {
-    format!("# not used in {} ({})", all.days(), counted(all.count, "request"))
+pub(super) fn not_used((all, what): (&Usage, &str)) -> String {
+    format!("# not used in {} ({})", all.days(), counted(all.count, what))
 }
 
 /// Whether a line is a comment that this command wrote, of one of these two kinds.
@@ -126,7 +126,7 @@ mod tests {
         let at = "2026-11-24T10:00:00Z".parse().unwrap();
         let marks = [0, 1, 1500].map(|count| {
             (0..count).for_each(|_| usage.add(at, (count == 1500).then(|| Rc::from("evil\n# x")).as_ref()));
-            [used(&usage), not_used(&usage)]
+            [used(&usage), not_used((&usage, "request"))]
         });
         for mark in marks.as_flattened() {
             assert!(is_mark(mark) && !mark.contains('\n'), "{mark}");

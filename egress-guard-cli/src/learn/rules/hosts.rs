@@ -57,7 +57,7 @@ impl Named {
             }
         }
         for (name, (accesses, hosts)) in known {
-            let patterns = names.patterns(&name);
+            let patterns = aws::Names::patterns(&name);
             if accesses.len() == 1 && accesses.iter().all(|access| beside.leave_room_for(&patterns, access)) {
                 self.services.extend(hosts.into_iter().map(|host| (host.to_owned(), name.clone())));
             }
