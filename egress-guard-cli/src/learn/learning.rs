@@ -44,8 +44,12 @@ pub(super) struct Stands {
 impl Learning {
     pub(super) fn of(read: &Read, base: Base, wildcard_from: usize, most_paths: usize) -> Result<Self, Box<dyn Error>> {
         let mut learner = Learner::new(read, base)?;
-        let mut reach = Reach { wildcard_from, most_paths, exact: Default::default() };
+        let mut reach = Reach { wildcard_from, most_paths, exact: Default::default(), lists_names: false };
         let mut grown = learner.grow(&reach)?;
+        if learner.conflicts(&grown.policy) {
+            reach.lists_names = true;
+            grown = learner.grow(&reach)?;
+        }
         // Where a rule that is more general than what was sent would allow something that was denied, the rules for that
         // host say what was sent and no more.
         let overtaken = learner.overtaken(&grown.policy);
@@ -144,6 +148,16 @@ impl<'r> Learner<'r> {
         }
     }
 
+    /// Whether rules for more names than were asked for lead to other addresses than rules for some of these.
+    fn conflicts(&self, policy: &Policy) -> bool {
+        let mut conflicts = false;
+        self.read.traffic.each(|_, _, learnt, _| {
+            conflicts |= matches!(denial(policy, learnt, self.now), Some((Reason::AddressConflict, _)))
+                && !matches!(denial(&self.base.policy, learnt, self.now), Some((Reason::AddressConflict, _)));
+        });
+        conflicts
+    }
+
     /// Whether everything that was learnt is allowed, and all that was allowed before still is. What rules of the file keep
     /// from being allowed is told; all else is a fault of this command.
     fn try_out(&mut self, grown: &Grown) -> Result<(), Box<dyn Error>> {
@@ -207,7 +221,6 @@ fn standing_for(
     let cure = match reason {
         Reason::DeniedByRule => "a deny rule stays as it is; ask its owner".to_owned(),
         Reason::RuleExpired => "move its `expires` if it is still needed".to_owned(),
-        Reason::AmbiguousPath => "a rule about paths cannot decide it".to_owned(),
         Reason::AddressNotAllowed => {
             let question = learnt.questions().find_map(|question| {
                 policy.explain(&question, now).layers.into_iter().find_map(|layer| layer.missing_addresses)

@@ -22,6 +22,8 @@ pub(super) struct Reach {
     pub(super) most_paths: usize,
     /// Hosts of which nothing is generalised.
     pub(super) exact: BTreeSet<String>,
+    /// Whether every name is listed as it is.
+    pub(super) lists_names: bool,
 }
 
 /// The rules that are there already.
@@ -102,13 +104,12 @@ pub(super) fn rules(traffic: &Traffic, reach: &Reach, beside: &Beside<'_>) -> Ve
     let mut places: BTreeMap<(Who, Scheme, u16), Place<'_>> = BTreeMap::new();
     for (endpoint, uses, access) in opened {
         let who = named.who(&endpoint.host, &uses.host);
-        let limits = Limits {
-            patterns: reach.most_paths,
-            keeps_first: aws::is_of_aws(&endpoint.host),
-            is_exact: reach.exact.contains(&*endpoint.host),
-        };
+        let keeps_first = aws::is_of_aws(&endpoint.host);
+        let limits = Limits { patterns: reach.most_paths, keeps_first, is_exact: false };
         let place = || Place { paths: Vec::new(), access, limits };
-        places.entry((who, endpoint.scheme, endpoint.port)).or_insert_with(place).paths.extend(Some(&uses.paths));
+        let place = places.entry((who, endpoint.scheme, endpoint.port)).or_insert_with(place);
+        place.paths.push(&uses.paths);
+        place.limits.is_exact |= reach.exact.contains(&*endpoint.host);
     }
     put_together(places)
 }

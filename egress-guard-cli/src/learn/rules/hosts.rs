@@ -27,7 +27,10 @@ pub(super) struct Named {
 impl Named {
     pub(super) fn of(opened: &[Opened<'_>], reach: &Reach, beside: &Beside<'_>) -> Self {
         let mut named = Self::default();
-        named.find_services(opened, beside);
+        if reach.lists_names {
+            return named;
+        }
+        named.find_services(opened, reach, beside);
         if reach.wildcard_from > 0 {
             named.find_parents(opened, reach, beside);
         }
@@ -45,7 +48,7 @@ impl Named {
 
     /// Names of one service whose connections may lead to different addresses stay apart, as rules for all its names
     /// would share them.
-    fn find_services(&mut self, opened: &[Opened<'_>], beside: &Beside<'_>) {
+    fn find_services(&mut self, opened: &[Opened<'_>], reach: &Reach, beside: &Beside<'_>) {
         let mut names = aws::Names::default();
         let mut known: BTreeMap<aws::Name, (BTreeSet<&Access>, BTreeSet<&str>)> = BTreeMap::new();
         let named = opened.iter().filter(|(_, uses, _)| matches!(uses.host, Host::Name(_)));
@@ -58,7 +61,11 @@ impl Named {
         }
         for (name, (accesses, hosts)) in known {
             let patterns = aws::Names::patterns(&name);
-            if accesses.len() == 1 && accesses.iter().all(|access| beside.leave_room_for(&patterns, access)) {
+            let is_other = |exact: &&String| !hosts.contains(exact.as_str());
+            let mut exact = reach.exact.iter().filter(is_other).filter_map(|exact| exact.parse::<HostPattern>().ok());
+            let is_exact = exact.any(|exact| patterns.iter().any(|pattern| pattern.covers(&exact)));
+            let has_room = accesses.iter().all(|access| beside.leave_room_for(&patterns, access));
+            if accesses.len() == 1 && has_room && !is_exact {
                 self.services.extend(hosts.into_iter().map(|host| (host.to_owned(), name.clone())));
             }
         }
