@@ -9,7 +9,8 @@ use std::pin::pin;
 use std::process::{Command, Output};
 use std::task::{Context, Poll, Waker};
 
-use egress_guard::{AUDIT_SCHEMA, Guard, MemorySink, Policy, denied};
+use egress_guard::{AUDIT_SCHEMA, ClientOptions, Guard, MemorySink, Policy, denied};
+use egress_guard_tests::{Names, Server, ValidatedAudit};
 use http::{Request, Response};
 use tower::{Layer, Service, service_fn};
 
@@ -112,6 +113,59 @@ fn what_a_report_only_run_has_sent_is_allowed_from_then_on_and_nothing_else() {
     assert_eq!(without_marks(&merged), without_marks(&policy));
     let names: Vec<_> = fs::read_dir(folder.path()).unwrap().map(|file| file.unwrap().file_name()).collect();
     assert_eq!(names.len(), 3, "nothing is left behind: {names:?}");
+}
+
+/// What both kinds of clients send: each request by the one that decides requests, the last by an ordinary one.
+async fn send_over_sockets(guard: &Guard, names: &Names, urls: &[String], plain: &str) -> Vec<bool> {
+    let options = || ClientOptions::from(reqwest::Client::builder()).resolver(names.clone());
+    let client = guard.client(options()).unwrap();
+    let mut sent = Vec::new();
+    for url in urls {
+        sent.push(match client.get(url).send().await {
+            Ok(response) => response.text().await.is_ok(),
+            Err(_) => false,
+        });
+    }
+    sent.push(guard.reqwest(options()).unwrap().get(plain).send().await.is_ok());
+    sent
+}
+
+#[tokio::test]
+async fn addresses_redirects_and_ordinary_clients_are_learnt_from_real_connections() {
+    let folder = tempfile::tempdir().unwrap();
+    let (server, other) = (Server::http("server", "127.0.0.1").await, Server::http("other", "127.0.0.1").await);
+    let names = Names::new().with("api.test", &["127.0.0.1"]).with("plain.test", &["127.0.0.1"]);
+    let url = |path: &str| format!("http://api.test:{}{path}", server.port());
+    let plain = |path: &str| format!("http://plain.test:{}{path}", other.port());
+    let urls = [url("/orders/17"), url("/orders/18"), url(&format!("/redirect/302?{}", url("/moved")))];
+    let audit = ValidatedAudit::new();
+    let trial = Guard::new(Policy::from_toml(REPORT_ONLY).unwrap(), audit.clone());
+    let sent = send_over_sockets(&trial, &names, &urls, &plain("/x")).await;
+    assert_eq!(sent, [true; 4], "{:#?}", audit.lines());
+    let log: String = audit.lines().iter().map(|line| format!("{line}\n")).collect();
+    fs::write(folder.path().join("orders.log"), log).unwrap();
+    let output = learn(folder.path(), &["orders.log"]);
+    let policy = text(&output.stdout);
+    assert_eq!(output.status.code(), Some(0), "{}", text(&output.stderr));
+    let expected = [
+        format!(
+            "hosts = [\"api.test\"]\nports = [{}]\nschemes = [\"http\"]\nmethods = [\"GET\"]\n\
+             paths = [\"/moved\", \"/orders/*\", \"/redirect/302\"]\naddresses = [\"127.0.0.1/32\"]\n",
+            server.port()
+        ),
+        format!(
+            "hosts = [\"plain.test\"]\nports = [{}]\nschemes = [\"http\"]\naddresses = [\"127.0.0.1/32\"]\n",
+            other.port()
+        ),
+    ];
+    assert!(expected.iter().all(|rule| policy.contains(rule)) && policy.matches("[[allow]]").count() == 2, "{policy}");
+
+    let guard = Guard::new(Policy::from_toml(&policy).unwrap(), ValidatedAudit::new());
+    assert_eq!(send_over_sockets(&guard, &names, &urls, &plain("/y")).await, [true; 4]);
+    let others = [url("/customers"), url("/orders/17/items"), plain("/x").replace("plain.test", "x.plain.test")];
+    assert_eq!(send_over_sockets(&guard, &names, &others, &plain("/x").replace("plain", "other")).await, [false; 4]);
+    let elsewhere = Names::new().with("api.test", &["127.0.0.2"]).with("plain.test", &["127.0.0.2"]);
+    assert_eq!(send_over_sockets(&guard, &elsewhere, &urls, &plain("/x")).await, [false; 4], "not to another address");
 }
 
 #[test]
