@@ -388,6 +388,10 @@ fn more_than_can_be_kept_is_generalised_or_told() {
     let (read, learning) = learn(&paths, EMPTY);
     assert_eq!(rules_of(&learning.policy), ["GET a.example /o/*/end"]);
     assert!(read.refused.is_empty());
+    let word = |n: usize| ["a", "b", "c", "d"][n % 4];
+    let tree = |n: usize| (0..8).map(|depth| format!("/{}", word(n >> (2 * depth)))).collect::<String>();
+    let folders: Vec<String> = (0..4096).map(|n| line(&format!("GET https://a.example{}", tree(n)))).collect();
+    assert_eq!(rules_of(&learn(&folders, EMPTY).1.policy), ["GET a.example /a/**,/b/**,/c/**,/d/**"]);
     let objects: Vec<String> =
         (0..1200).map(|n| line(&format!("GET https://s3.eu-west-1.amazonaws.com/bucket-{n}/x"))).collect();
     let (read, learning) = learn(&objects, EMPTY);

@@ -52,13 +52,17 @@ impl Shape {
         let mut shape = Self::generalised(paths, limits, least, true);
         shape.prune();
         while !limits.is_exact && shape.count() > limits.patterns {
-            let depths = shape.deepest_folder(0);
-            match depths.filter(|depth| *depth > 0 || !limits.keeps_first) {
-                Some(depth) => {
-                    shape.fold(depth);
-                    shape.prune();
-                }
-                None => break,
+            let depth = shape.deepest_folder(0).filter(|depth| *depth > 0 || !limits.keeps_first);
+            let Some(depth) = depth else { break };
+            // One after the other only where not all at that depth are needed: there may be many.
+            let mut all = shape.clone();
+            all.fold_all(depth);
+            all.prune();
+            if all.count() >= limits.patterns {
+                shape = all;
+            } else {
+                shape.fold(depth);
+                shape.prune();
             }
         }
         shape
@@ -103,7 +107,7 @@ impl Shape {
     /// Leaves out what a wider pattern beside or above it stands for.
     fn prune(&mut self) {
         let below = self.below.clone();
-        for child in self.children.values_mut().chain(self.any.as_mut().map(|(_, any)| &mut **any)) {
+        for child in self.parts_mut() {
             child.prune();
             child.remove(&below);
         }
@@ -125,7 +129,7 @@ impl Shape {
         }
         self.here.retain(|method| !methods.contains(method));
         self.below.retain(|method| !methods.contains(method));
-        for child in self.children.values_mut().chain(self.any.as_mut().map(|(_, any)| &mut **any)) {
+        for child in self.parts_mut() {
             child.remove(methods);
         }
         self.children.retain(|_, child| !child.is_empty());
@@ -169,6 +173,10 @@ impl Shape {
         self.children.iter().chain(self.any.iter().map(|(pattern, any)| (pattern, &**any)))
     }
 
+    fn parts_mut(&mut self) -> impl Iterator<Item = &mut Self> {
+        self.children.values_mut().chain(self.any.as_mut().map(|(_, any)| &mut **any))
+    }
+
     fn count(&self) -> usize {
         let own = usize::from(!self.here.is_empty()) + usize::from(!self.below.is_empty());
         own + self.parts().map(|(_, part)| part.count()).sum::<usize>()
@@ -185,17 +193,22 @@ impl Shape {
         deepest.or_else(|| (self.count_below() > 1).then_some(depth))
     }
 
+    /// Turns every folder at a depth that has several patterns into `**`.
+    fn fold_all(&mut self, depth: usize) {
+        if depth > 0 {
+            self.parts_mut().for_each(|part| part.fold_all(depth - 1));
+        } else if self.count_below() > 1 {
+            self.fold(0);
+        }
+    }
+
     /// Turns the fullest folder at a depth into `**`.
     fn fold(&mut self, depth: usize) {
         if depth == 0 {
             let folded = std::mem::take(self);
             folded.all_below(&mut self.below);
             self.here = folded.here;
-            return;
-        }
-        let any = self.any.as_mut().map(|(_, any)| &mut **any);
-        let fullest = self.children.values_mut().chain(any).max_by_key(|part| part.fullest_at(depth - 1));
-        if let Some(part) = fullest {
+        } else if let Some(part) = self.parts_mut().max_by_key(|part| part.fullest_at(depth - 1)) {
             part.fold(depth - 1);
         }
     }
