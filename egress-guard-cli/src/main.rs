@@ -9,6 +9,7 @@ mod completions;
 mod diff;
 mod explain;
 mod import;
+mod learn;
 mod lint;
 #[allow(dead_code, reason = "TMP until the commands that read logs are there")]
 mod logs;
@@ -52,6 +53,7 @@ enum Command {
     Diff(diff::Diff),
     Explain(explain::Explain),
     Import(import::Import),
+    Learn(learn::Learn),
     Lint(lint::Lint),
     Man(man::Manual),
     Queries(queries::Queries),
@@ -70,6 +72,7 @@ fn main() -> ExitCode {
         Command::Diff(diff) => diff.run(),
         Command::Explain(explain) => explain.run(),
         Command::Import(import) => import.run(),
+        Command::Learn(learn) => learn.run(),
         Command::Lint(lint) => lint.run(),
         Command::Man(man) => man.run(),
         Command::Queries(queries) => queries.run(),
