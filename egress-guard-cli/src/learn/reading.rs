@@ -123,8 +123,9 @@ impl Read {
         let host = shortened(line.host.as_deref().unwrap_or("no host"), 100);
         let place = line.port.map_or(host.clone(), |port| format!("{host}:{port}"));
         let mut key = (refused, place);
-        if self.refused.len() >= TOLD && !self.refused.contains_key(&key) {
-            key.1 = "other places".to_owned();
+        let is_one_more = self.refused.len() >= TOLD && !self.refused.contains_key(&key);
+        if is_one_more || refused == Refused::TooMany {
+            key.1 = "further places".to_owned();
         }
         *self.refused.entry(key).or_default() += 1;
     }
