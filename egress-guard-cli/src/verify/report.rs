@@ -137,3 +137,20 @@ fn unwritten(environments: &BTreeMap<u64, Environment>, lost: u64) -> Vec<Findin
     let numbers: Vec<_> = numbers.collect();
     if numbers.iter().map(|finding| finding.count).sum::<u64>() > lost { numbers } else { Vec::new() }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::places::{At, MOST_RUNS};
+    use super::*;
+
+    #[test]
+    fn of_what_is_in_too_many_pieces_no_gap_is_told() {
+        let mut places = Places::default();
+        for number in 0..=MOST_RUNS as u64 {
+            places.insert(1 + 2 * number, At::default());
+        }
+        let found = gaps(&places, || Of::Environment(1), false);
+        assert_eq!(found, [Finding::new(Kind::Unchecked, Of::Environment(1))]);
+        assert!(found[0].message().starts_with("environment 1 is in so many pieces"));
+    }
+}
