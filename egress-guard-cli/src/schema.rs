@@ -4,9 +4,9 @@ use std::error::Error;
 
 use clap::{Args, ValueEnum};
 
-use crate::output;
+use crate::{output, report};
 
-/// Print the JSON Schema of policies, for editors, or of audit lines.
+/// Print the JSON Schema of policies, for editors, of audit lines, or of reports.
 ///
 /// An editor that knows the schema of policies offers their keys, explains them and marks mistakes. In TOML the comment
 /// `#:schema ./policy.schema.json` in the first line names it, for taplo and the editors that use it, such as VS Code with
@@ -31,6 +31,8 @@ enum Of {
     Policy,
     /// One line of the audit
     Audit,
+    /// What `report --format json` prints
+    Report,
 }
 
 impl Schema {
@@ -38,6 +40,7 @@ impl Schema {
         let schema = match self.of {
             Of::Policy => egress_guard::POLICY_SCHEMA,
             Of::Audit => egress_guard::AUDIT_SCHEMA,
+            Of::Report => report::REPORT_SCHEMA,
         };
         output::print(schema.as_bytes())?;
         Ok(true)

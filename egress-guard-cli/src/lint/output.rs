@@ -4,14 +4,9 @@ pub(crate) mod json;
 pub(crate) mod sarif;
 pub(crate) mod text;
 
-use std::io::{self, Write};
-
-use serde::Serialize;
-use serde_json::Serializer;
-use serde_json::ser::Formatter;
-
 use super::code::Level;
 use super::finding::Finding;
+use crate::output::is_printable;
 
 /// Text from a policy, so that it cannot steer a terminal: what is not printable is escaped.
 pub(crate) fn printable(text: &str) -> String {
@@ -20,32 +15,6 @@ pub(crate) fn printable(text: &str) -> String {
         if is_printable(character) { printable.push(character) } else { printable.extend(character.escape_debug()) }
     }
     printable
-}
-
-fn is_printable(character: char) -> bool {
-    // Only quotes and backslashes are escaped though they can be printed.
-    character.escape_debug().len() == 1 || matches!(character, '"' | '\'' | '\\')
-}
-
-/// Writes JSON on one line, in which what is not printable is escaped, as JSON does with some of it.
-fn write_json(output: &mut impl Write, value: &impl Serialize) -> io::Result<()> {
-    value.serialize(&mut Serializer::with_formatter(&mut *output, Printable))?;
-    output.write_all(b"\n")
-}
-
-struct Printable;
-
-impl Formatter for Printable {
-    fn write_string_fragment<W: ?Sized + Write>(&mut self, output: &mut W, fragment: &str) -> io::Result<()> {
-        for character in fragment.chars() {
-            if is_printable(character) {
-                write!(output, "{character}")?;
-            } else {
-                character.encode_utf16(&mut [0; 2]).iter().try_for_each(|unit| write!(output, "\\u{unit:04x}"))?;
-            }
-        }
-        Ok(())
-    }
 }
 
 /// How many findings there are of a level.
@@ -89,17 +58,6 @@ mod tests {
             sarif::print(&mut output, &reports, &[]).unwrap();
             let output = String::from_utf8(output).unwrap();
             prop_assert!(!output.contains(|c: char| c.is_control() && c != '\n'), "{output:?}");
-        }
-    }
-
-    #[test]
-    fn json_reads_back_as_it_was() {
-        for text in ["plain \u{fc}\u{1f600} \"'\\ \n\t", "\u{1b}\u{9b}\u{7f}\u{202e}\u{feff}\u{2028}\u{e0001}"] {
-            let mut json = Vec::new();
-            write_json(&mut json, &text).unwrap();
-            let json = String::from_utf8(json).unwrap();
-            assert!(json.trim_end().chars().all(is_printable), "{json:?}");
-            assert_eq!(serde_json::from_str::<String>(&json).unwrap(), text);
         }
     }
 

@@ -34,9 +34,13 @@ pub(crate) struct AuditLine<'a> {
     pub(crate) would_deny: Option<bool>,
     #[serde(borrow)]
     pub(crate) policy_sha256: Option<Text<'a>>,
+    #[serde(borrow)]
+    pub(crate) rejected_policy_sha256: Option<Text<'a>>,
     pub(crate) quarantined: Option<bool>,
     #[serde(borrow)]
     pub(crate) suspicious_environment: Option<Text<'a>>,
+    #[serde(borrow)]
+    pub(crate) dropped_levels: Option<Text<'a>>,
     #[serde(borrow)]
     pub(crate) boundary: Option<Text<'a>>,
     #[serde(borrow)]

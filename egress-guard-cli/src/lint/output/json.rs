@@ -6,7 +6,7 @@ use serde::Serialize;
 
 use super::super::Report;
 use super::super::source::Source;
-use super::write_json;
+use crate::output::write_json;
 
 #[derive(Serialize)]
 struct Line<'f> {

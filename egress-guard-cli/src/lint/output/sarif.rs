@@ -11,7 +11,7 @@ use super::super::Report;
 use super::super::code::{Code, Level};
 use super::super::finding::{Finding, INVALID_POLICY};
 use super::super::source::Source;
-use super::write_json;
+use crate::output::write_json;
 
 pub(crate) fn print(output: &mut impl Write, reports: &[Report], unreadable: &[(&Path, String)]) -> io::Result<()> {
     let results =

@@ -8,7 +8,8 @@ use super::super::Report;
 use super::super::code::Level;
 use super::super::finding::Finding;
 use super::super::source::Source;
-use super::{count, is_printable, printable};
+use super::{count, printable};
+use crate::output::is_printable;
 
 /// Bytes of a line that are still worth showing: a file without line breaks says nothing to a reader.
 const LONG_LINE: usize = 1000;

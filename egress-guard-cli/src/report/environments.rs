@@ -1,0 +1,105 @@
+//! The environments, and the numbers of their lines.
+
+use std::collections::HashMap;
+
+use super::table::cut;
+
+/// As many as are followed; those of a busy month.
+const MOST: usize = 1 << 18;
+/// As many functions as environments are known of.
+const MOST_FUNCTIONS: usize = 10_000;
+
+#[derive(Debug, Default)]
+pub(super) struct Environments {
+    known: HashMap<u64, Environment>,
+    functions: HashMap<Box<str>, u32>,
+    were_too_many: bool,
+}
+
+#[derive(Debug)]
+struct Environment {
+    first: u64,
+    last: u64,
+    lines: u64,
+    function: Option<u32>,
+    is_selected: bool,
+    is_quarantined: bool,
+}
+
+/// How many there are.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Number {
+    pub(super) environments: u64,
+    pub(super) quarantined: u64,
+}
+
+/// What the numbers of the lines tell.
+#[derive(Debug, Default)]
+pub(super) struct Gaps {
+    pub(super) lost: u64,
+    pub(super) environments: u64,
+    pub(super) repeated: u64,
+}
+
+impl Environments {
+    /// Takes note of a line, whether it is selected or not.
+    pub(super) fn read(&mut self, id: u64, seq: u64) {
+        if let Some(known) = self.known.get_mut(&id) {
+            known.first = known.first.min(seq);
+            known.last = known.last.max(seq);
+            known.lines += 1;
+        } else if self.known.len() < MOST {
+            let (first, last, lines) = (seq, seq, 1);
+            let new = Environment { first, last, lines, function: None, is_selected: false, is_quarantined: false };
+            self.known.insert(id, new);
+        } else {
+            self.were_too_many = true;
+        }
+    }
+
+    /// Takes note that a line of it is selected.
+    pub(super) fn select(&mut self, id: u64, function: Option<&str>, is_quarantined: bool) {
+        let Some(known) = self.known.get_mut(&id) else { return };
+        known.is_selected = true;
+        known.is_quarantined |= is_quarantined;
+        if let (None, Some(function)) = (known.function, function.map(cut)) {
+            known.function = self.functions.get(function).copied().or_else(|| {
+                let number =
+                    u32::try_from(self.functions.len()).ok().filter(|_| self.functions.len() < MOST_FUNCTIONS)?;
+                self.functions.insert(function.into(), number);
+                Some(number)
+            });
+        }
+    }
+
+    pub(super) fn is_exact(&self) -> bool {
+        !self.were_too_many
+    }
+
+    pub(super) fn gaps(&self) -> Gaps {
+        let mut gaps = Gaps::default();
+        for known in self.known.values() {
+            let numbers = (known.last - known.first).saturating_add(1);
+            let lost = numbers.saturating_sub(known.lines);
+            gaps.lost = gaps.lost.saturating_add(lost);
+            gaps.environments += u64::from(lost > 0);
+            gaps.repeated += known.lines.saturating_sub(numbers);
+        }
+        gaps
+    }
+
+    /// The selected ones in all, and by their functions.
+    pub(super) fn numbers(&self) -> (Number, HashMap<&str, Number>) {
+        let mut all = Number::default();
+        let mut of: HashMap<u32, Number> = HashMap::new();
+        for known in self.known.values().filter(|known| known.is_selected) {
+            let function = known.function.map(|function| of.entry(function).or_default());
+            for number in function.into_iter().chain([&mut all]) {
+                number.environments += 1;
+                number.quarantined += u64::from(known.is_quarantined);
+            }
+        }
+        let number = |number: &u32| of.get(number).copied().unwrap_or_default();
+        (all, self.functions.iter().map(|(name, function)| (&**name, number(function))).collect())
+    }
+}
