@@ -56,15 +56,19 @@ impl Report {
                 findings.push(finding);
             }
         }
+        let lost: u64 = chains.values().map(|chain| chain.lost.count()).sum();
+        let missing = |finding: &&Finding| matches!(finding.kind, Kind::Gap | Kind::Beginning);
+        let missing: u64 = findings.iter().filter(missing).map(|finding| finding.count).sum();
         if expects_chains && findings.is_empty() {
-            let lost: u64 = chains.values().map(|chain| chain.lost.count()).sum();
             findings.extend(unwritten(&log.environments, lost));
         }
         for (id, chain) in &chains {
             let lost = Finding { count: chain.lost.count(), ..Finding::note(Kind::Lost, Of::Chain(id.clone())) };
             findings.extend((lost.count > 0).then_some(lost));
         }
-        findings.extend(log.torn.finding(Kind::Torn, Of::Log).map(|torn| Finding { is_note: true, ..torn }));
+        // What stands there in part is what is missing, or could not be written; or else it stood at an end.
+        let is_explained = log.torn.count <= lost.saturating_add(missing);
+        findings.extend(log.torn.finding(Kind::Torn, Of::Log).map(|torn| Finding { is_note: is_explained, ..torn }));
         findings.sort_by(|a, b| (a.is_note, a.at, a.kind, &a.of).cmp(&(b.is_note, b.at, b.kind, &b.of)));
         Self {
             findings,
