@@ -11,7 +11,6 @@ mod explain;
 mod import;
 mod learn;
 mod lint;
-#[allow(dead_code, reason = "TMP until the commands that read logs are there")]
 mod logs;
 mod man;
 mod output;
