@@ -105,7 +105,10 @@ impl Finding {
             Kind::Unchecked => format!("{of} is in so many pieces that neither gaps nor duplicates can be told"),
             Kind::Lost => format!("{lines} of {of} could not be written, as a later line says"),
             Kind::Unwritten => format!("{numbers} in no line, though none is missing: could not be written"),
-            Kind::Torn => format!("{lines} not whole, and passed over"),
+            Kind::Torn if self.is_note => format!("{lines} not whole, and passed over"),
+            Kind::Torn => {
+                format!("{lines} not whole, more than are missing: changed, or the process ended in the middle")
+            }
         }
     }
 }

@@ -56,15 +56,19 @@ impl Report {
                 findings.push(finding);
             }
         }
+        let lost: u64 = chains.values().map(|chain| chain.lost.count()).sum();
+        let missing = |finding: &&Finding| matches!(finding.kind, Kind::Gap | Kind::Beginning);
+        let missing: u64 = findings.iter().filter(missing).map(|finding| finding.count).sum();
         if expects_chains && findings.is_empty() {
-            let lost: u64 = chains.values().map(|chain| chain.lost.count()).sum();
             findings.extend(unwritten(&log.environments, lost));
         }
         for (id, chain) in &chains {
             let lost = Finding { count: chain.lost.count(), ..Finding::note(Kind::Lost, Of::Chain(id.clone())) };
             findings.extend((lost.count > 0).then_some(lost));
         }
-        findings.extend(log.torn.finding(Kind::Torn, Of::Log).map(|torn| Finding { is_note: true, ..torn }));
+        // What stands there in part is what is missing, or could not be written; or else it stood at an end.
+        let is_explained = log.torn.count <= lost.saturating_add(missing);
+        findings.extend(log.torn.finding(Kind::Torn, Of::Log).map(|torn| Finding { is_note: is_explained, ..torn }));
         findings.sort_by(|a, b| (a.is_note, a.at, a.kind, &a.of).cmp(&(b.is_note, b.at, b.kind, &b.of)));
         Self {
             findings,
@@ -136,4 +140,21 @@ fn unwritten(environments: &BTreeMap<u64, Environment>, lost: u64) -> Vec<Findin
     });
     let numbers: Vec<_> = numbers.collect();
     if numbers.iter().map(|finding| finding.count).sum::<u64>() > lost { numbers } else { Vec::new() }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::places::{At, MOST_RUNS};
+    use super::*;
+
+    #[test]
+    fn of_what_is_in_too_many_pieces_no_gap_is_told() {
+        let mut places = Places::default();
+        for number in 0..=MOST_RUNS as u64 {
+            places.insert(1 + 2 * number, At::default());
+        }
+        let found = gaps(&places, || Of::Environment(1), false);
+        assert_eq!(found, [Finding::new(Kind::Unchecked, Of::Environment(1))]);
+        assert!(found[0].message().starts_with("environment 1 is in so many pieces"));
+    }
 }
