@@ -36,7 +36,7 @@ pub struct JsonLines<W> {
 
 impl JsonLines<Box<dyn Write + Send>> {
     /// Lines to standard output, past the buffer of [`std::io::Stdout`]: what the application prints without ending
-    /// its line stays apart. If standard output is closed, every record fails.
+    /// its line stays apart. If standard output is closed or `/dev/null`, every record fails; for a slow reader it waits.
     #[must_use]
     pub fn stdout() -> Self {
         Self { log_level: LogLevel::of_function(), ..Self::new(standard_output()) }
