@@ -239,8 +239,8 @@ async fn full_client(guard: &Guard) {
             Ok(response) => drop(response.bytes().await),
             Err(error) => {
                 show_error(&error);
-                // With the error's `Debug` in the message of the panic.
-                tokio::spawn(async { Err::<(), _>(error).unwrap() }).await.unwrap_err();
+                // As `unwrap` would.
+                tokio::spawn(async move { panic!("{error:?}") }).await.unwrap_err();
             }
         }
     }
