@@ -147,10 +147,16 @@ impl<F: FnMut(Entry<'_>) -> Result<()>> Reader<'_, F> {
 /// The object in an event, if it is meant to be an audit line: what stands before it, as a time and the name of a log
 /// stream, is left out.
 fn json_of(event: &str) -> Option<&str> {
-    let begin = memchr::memchr(b'{', event.as_bytes())?;
+    let bytes = event.as_bytes();
+    // An audit line can stand behind a piece of the application's, which may be such an object itself. In a text within
+    // it quotes are escaped.
+    let begin = memmem::find_iter(bytes, BEGINNING).last().or_else(|| memchr::memchr(b'{', bytes))?;
     let text = event.get(begin..)?.trim_end();
     memmem::find(text.as_bytes(), MARK).is_some().then_some(text)
 }
+
+/// What every audit line begins with, as the library writes it.
+const BEGINNING: &[u8] = b"{\"timestamp\":\"";
 
 /// What the `event_type` of every audit line begins with.
 const MARK: &[u8] = b"\"egress_";
@@ -208,13 +214,14 @@ mod tests {
             )
         };
         let control = r#"{"messageType":"CONTROL_MESSAGE","logEvents":[{"id":"","timestamp":1,"message":"CWL CONTROL MESSAGE"}]}"#;
-        let cases: [(&str, Vec<u8>, &[u64], u64); 12] = [
+        let cases: [(&str, Vec<u8>, &[u64], u64); 13] = [
             ("plain", format!("{LINE}\n").into(), &[1], 0),
             ("plain, without a last newline", LINE.into(), &[1], 0),
             ("with carriage returns", format!("{LINE}\r\n{LINE}\r\n").into(), &[1, 2], 0),
             ("among the platform's lines", format!("START RequestId: 1\n{LINE}\n{{\"type\":\"platform.start\"}}\n").into(), &[2], 2),
             ("exported", format!("2026-11-23T10:45:59.434Z {LINE}\n").into(), &[1], 0),
             ("tailed", format!("2026-11-23T10:45:59.434000+00:00 2026/11/23/[$LATEST]0a1b {LINE}\n").into(), &[1], 0),
+            ("behind a piece of the application's", format!("{{\"timestamp\":\"2026\",\"big\":\"{LINE}\nrest\"}}\n").into(), &[1], 1),
             ("compressed", gz(&format!("x\n{LINE}\n")), &[2], 1),
             ("compressed in two members", [gz(&format!("{LINE}\n")), gz(&format!("{LINE}\n"))].concat(), &[1, 2], 0),
             (
