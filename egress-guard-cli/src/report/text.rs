@@ -53,12 +53,12 @@ impl Page<'_> {
                 count(read.lines, "line")
             );
         };
-        let known = count(totals.destinations, "destination");
+        let there = count(totals.destinations, "destination");
         writeln!(
             output,
             "{}, {}, {}: {} to {} UTC\n",
             count(totals.functions, "function"),
-            if destinations.exact { known } else { format!("at least {known}") },
+            if destinations.exact { there } else { format!("at least {there}") },
             count(totals.lines, "audit line"),
             moment(span.first),
             moment(span.last),
