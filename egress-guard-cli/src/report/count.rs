@@ -1,4 +1,4 @@
-//! One pass over the lines, in memory that does not grow with them.
+//! One pass over the lines, in memory that does not grow without bound.
 
 use std::collections::HashMap;
 
@@ -215,7 +215,8 @@ impl Counting {
             let new_since = Time(first.0 + (last.0 - first.0) / 4 * 3);
             Span { first, last, new_since }
         });
-        let new_destinations = self.new_destinations(span.map(|span| span.new_since));
+        let new_destinations =
+            self.new_destinations(span.filter(|span| span.new_since > span.first).map(|span| span.new_since));
         self.count_environments();
         self.read.lines = tally.lines;
         self.read.other_lines = tally.other;

@@ -100,7 +100,7 @@ impl<R: Row> Counter<R> {
             other.weight().cmp(&row.weight()).then_with(|| key.cmp(other_key))
         });
         let mut in_group: StdMap<Option<String>, usize> = StdMap::new();
-        let mut ranked: Vec<(usize, (Box<[u8]>, R))> = Vec::with_capacity(rows.len());
+        let mut ranked = Vec::with_capacity(rows.len());
         for (key, row) in rows {
             let rank = in_group.entry(row.group().map(str::to_owned)).or_default();
             *rank += 1;

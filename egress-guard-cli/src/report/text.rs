@@ -9,7 +9,7 @@ use clap::builder::styling::{AnsiColor, Style};
 use indicatif::{DecimalBytes, HumanCount};
 
 use super::model::{Bucket, Counts, Function, NewDestination, Report, Table, Time};
-use crate::shown::shortened;
+use crate::shown::{shortened, shown};
 
 /// How wide a timeline may be.
 const WIDTH: usize = 72;
@@ -24,11 +24,12 @@ pub(super) fn print(output: &mut impl Write, report: &Report, top: usize, in_col
         red: style(AnsiColor::Red.on_default().bold()),
         yellow: style(AnsiColor::Yellow.on_default()),
         report,
+        top,
     };
     page.head(output)?;
     page.timeline(output)?;
     page.notes(output)?;
-    page.tables(output, top)
+    page.tables(output)
 }
 
 struct Page<'r> {
@@ -36,12 +37,14 @@ struct Page<'r> {
     red: Style,
     yellow: Style,
     report: &'r Report,
+    /// How many rows of each table are shown.
+    top: usize,
 }
 
 impl Page<'_> {
     /// Was anything denied, where and by whom; is anything new?
     fn head(&self, output: &mut impl Write) -> io::Result<()> {
-        let Report { read, totals, span, .. } = self.report;
+        let Report { read, totals, span, destinations, .. } = self.report;
         let Some(span) = span else {
             return writeln!(
                 output,
@@ -50,11 +53,12 @@ impl Page<'_> {
                 count(read.lines, "line")
             );
         };
+        let there = count(totals.destinations, "destination");
         writeln!(
             output,
             "{}, {}, {}: {} to {} UTC\n",
             count(totals.functions, "function"),
-            count(totals.destinations, "destination"),
+            if destinations.exact { there } else { format!("at least {there}") },
             count(totals.lines, "audit line"),
             moment(span.first),
             moment(span.last),
@@ -167,6 +171,16 @@ fn name(text: &str) -> String {
     shortened(text, LONGEST_NAME)
 }
 
+/// A host. Of a long one the end tells more: whoever smuggles out data in names has them below a domain of theirs.
+fn host(text: &str) -> String {
+    match text.char_indices().rev().nth(LONGEST_NAME) {
+        Some((before, character)) => {
+            format!("\u{2026}{}", shown(text.get(before + character.len_utf8()..).unwrap_or_default()))
+        }
+        None => shown(text),
+    }
+}
+
 fn known(text: Option<&str>) -> String {
     text.map(name).unwrap_or_default()
 }
@@ -211,6 +225,14 @@ mod tests {
         assert_eq!(sparkline(&[0, 1, 50, 100, 99, 13]), "\u{b7}\u{2581}\u{2584}\u{2588}\u{2588}\u{2582}");
         assert_eq!(sparkline(&[u64::MAX, 0]), "\u{2588}\u{b7}");
         assert_eq!(sparkline(&[]), "");
+    }
+
+    #[test]
+    fn of_a_long_host_the_end_is_shown() {
+        assert_eq!(host("api.payments.example"), "api.payments.example");
+        assert_eq!(host(&"h".repeat(64)), "h".repeat(64));
+        let long = format!("\u{1b}{}.exfil.example", "\u{e9}".repeat(80));
+        assert_eq!(host(&long), format!("\u{2026}{}.exfil.example", "\u{e9}".repeat(50)));
     }
 
     #[test]

@@ -88,7 +88,7 @@ pub fn plain_count(log: &str, filter: &Filter) -> Value {
     });
     let denials = |is_wanted: fn(&Value) -> bool| {
         let groups = group(&decisions, &["function_name", "host", "port", "stage", "reason", "rule_id"], is_wanted);
-        table(groups.into_iter().map(|(key, lines)| row([key, one("count", lines.len()), seen(&lines)])).collect())
+        table(groups.into_iter().map(|(key, lines)| row([key, one("count", lines.len()), seen(&lines)])))
     };
     let rules = group(&decisions, &["policy_id", "rule_id"], |_| true);
     let rules = rules.into_iter().map(|(key, lines)| row([key, counts(&lines), seen(&lines)]));
@@ -106,7 +106,7 @@ pub fn plain_count(log: &str, filter: &Filter) -> Value {
         });
     let by_lines = |keys: &[&str], is_wanted: fn(&Value) -> bool| {
         let groups = group(&selected, keys, is_wanted);
-        table(groups.into_iter().map(|(key, lines)| row([key, one("lines", lines.len()), seen(&lines)])).collect())
+        table(groups.into_iter().map(|(key, lines)| row([key, one("lines", lines.len()), seen(&lines)])))
     };
     let environments = |is_wanted: &dyn Fn(&Value) -> bool| -> usize {
         selected
@@ -145,9 +145,9 @@ pub fn plain_count(log: &str, filter: &Filter) -> Value {
         "would_deny": denials(|line| line["would_deny"] == true),
         "new_destinations": table(new),
         "functions": table(functions),
-        "destinations": table(destinations.collect()),
-        "rules": table(rules.collect()),
-        "outcomes": table(ended.collect()),
+        "destinations": table(destinations),
+        "rules": table(rules),
+        "outcomes": table(ended),
         "policies": by_lines(&["policy_id", "policy_sha256", "mode"], |_| true),
         "rejected_policies": by_lines(&["policy_id", "rejected_policy_sha256"], |line| line.get("rejected_policy_sha256").is_some()),
         "suspicious_environments": by_lines(&["suspicious_environment"], |line| line.get("suspicious_environment").is_some()),
@@ -258,8 +258,8 @@ fn row<const N: usize>(parts: [Map<String, Value>; N]) -> Value {
     Value::Object(parts.into_iter().flatten().collect())
 }
 
-fn table(rows: Vec<Value>) -> Value {
-    json!({"rows": rows, "exact": true})
+fn table(rows: impl IntoIterator<Item = Value>) -> Value {
+    json!({"rows": rows.into_iter().collect::<Vec<_>>(), "exact": true})
 }
 
 fn text<'l>(line: &'l Value, key: &str) -> &'l str {

@@ -10,10 +10,10 @@ use super::{Page, known, moment, name};
 use crate::report::model::{Counts, Denial, Report, Row, Seen, Table};
 
 impl Page<'_> {
-    pub(super) fn tables(&self, output: &mut impl Write, top: usize) -> io::Result<()> {
+    pub(super) fn tables(&self, output: &mut impl Write) -> io::Result<()> {
         let Report { denials, would_deny, functions, destinations, rules, outcomes, policies, .. } = self.report;
-        self.denials(output, top, "denied", self.red, denials)?;
-        self.denials(output, top, "would be denied, if it were enforced", self.yellow, would_deny)?;
+        self.denials(output, "denied", self.red, denials)?;
+        self.denials(output, "would be denied, if it were enforced", self.yellow, would_deny)?;
         let columns = [
             "function",
             ">requests",
@@ -26,7 +26,7 @@ impl Page<'_> {
             "first seen",
             "last seen",
         ];
-        self.table(output, top, "functions", self.bold, functions, &columns, |row| {
+        self.table(output, "functions", self.bold, functions, &columns, |row| {
             let mut cells = vec![function(row.name.as_deref())];
             cells.extend(counts(&row.counts));
             cells.push(figure(row.destinations));
@@ -47,7 +47,7 @@ impl Page<'_> {
             "first seen",
             "last seen",
         ];
-        self.table(output, top, "destinations", self.bold, destinations, &columns, |row| {
+        self.table(output, "destinations", self.bold, destinations, &columns, |row| {
             let mut cells = vec![
                 function(row.function.as_deref()),
                 place(row.host.as_deref(), row.port),
@@ -60,7 +60,7 @@ impl Page<'_> {
         })?;
         let columns =
             ["policy", "rule", ">requests", ">connections", ">would deny", ">denied", "first seen", "last seen"];
-        self.table(output, top, "rules", self.bold, rules, &columns, |row| {
+        self.table(output, "rules", self.bold, rules, &columns, |row| {
             let mut cells = vec![name(&row.policy_id), row.rule_id.as_deref().map_or("(none)".to_owned(), name)];
             cells.extend(counts(&row.counts));
             cells.extend(seen(&row.seen));
@@ -68,11 +68,11 @@ impl Page<'_> {
         })?;
         let columns =
             ["function", "host", "outcome", "status", ">count", ">sent", ">received", ">on average", ">longest"];
-        self.table(output, top, "outcomes", self.bold, outcomes, &columns, |row| {
+        self.table(output, "outcomes", self.bold, outcomes, &columns, |row| {
             let transfer = &row.transfer;
             vec![
                 function(row.function.as_deref()),
-                known(row.host.as_deref()),
+                place(row.host.as_deref(), None),
                 known(row.outcome.as_deref()),
                 known(row.status_class.as_deref()),
                 figure(transfer.count),
@@ -83,7 +83,7 @@ impl Page<'_> {
             ]
         })?;
         let columns = ["policy", "SHA-256", "mode", ">lines", "first seen", "last seen"];
-        self.table(output, top, "policies", self.bold, policies, &columns, |row| {
+        self.table(output, "policies", self.bold, policies, &columns, |row| {
             let hash = row.policy_sha256.as_deref().map_or("(built in code)".to_owned(), name);
             let mut cells = vec![name(&row.policy_id), hash, name(&row.mode), figure(row.lines.lines)];
             cells.extend(seen(&row.seen));
@@ -91,16 +91,9 @@ impl Page<'_> {
         })
     }
 
-    fn denials(
-        &self,
-        output: &mut impl Write,
-        top: usize,
-        heading: &str,
-        style: Style,
-        table: &Table<Denial>,
-    ) -> io::Result<()> {
+    fn denials(&self, output: &mut impl Write, heading: &str, style: Style, table: &Table<Denial>) -> io::Result<()> {
         let columns = [">count", "function", "destination", "stage", "reason", "rule", "first seen", "last seen"];
-        self.table(output, top, heading, style, table, &columns, |row| {
+        self.table(output, heading, style, table, &columns, |row| {
             let mut cells =
                 vec![figure(row.count), function(row.function.as_deref()), place(row.host.as_deref(), row.port)];
             cells.extend([&row.stage, &row.reason, &row.rule_id].map(|text| known(text.as_deref())));
@@ -113,14 +106,13 @@ impl Page<'_> {
     fn table<R: Row>(
         &self,
         output: &mut impl Write,
-        top: usize,
         heading: &str,
         style: Style,
         table: &Table<R>,
         columns: &[&str],
         cells: impl Fn(&R) -> Vec<String>,
     ) -> io::Result<()> {
-        let (rows, others) = table.first(top);
+        let (rows, others) = table.first(self.top);
         if rows.is_empty() && others.is_none() {
             return Ok(());
         }
@@ -155,9 +147,9 @@ pub(super) fn function(name: Option<&str>) -> String {
 
 /// Host and port as a URL has them.
 pub(super) fn place(host: Option<&str>, port: Option<u16>) -> String {
-    let Some(host) = host else { return "(unreadable)".to_owned() };
-    let host = if host.contains(':') { format!("[{}]", name(host)) } else { name(host) };
-    port.map_or(host.clone(), |port| format!("{host}:{port}"))
+    let Some(text) = host else { return "(unreadable)".to_owned() };
+    let host = if text.contains(':') { format!("[{}]", super::host(text)) } else { super::host(text) };
+    port.map_or_else(|| host.clone(), |port| format!("{host}:{port}"))
 }
 
 fn counts(counts: &Counts) -> [String; 4] {
