@@ -2,6 +2,7 @@
 
 mod count;
 mod environments;
+mod html;
 mod model;
 mod rows;
 mod table;
@@ -62,6 +63,8 @@ enum Format {
     Text,
     /// One JSON object, as `egress-guard schema report` explains it
     Json,
+    /// One page for a browser, with pictures, that needs nothing else
+    Html,
 }
 
 impl ReportArgs {
@@ -82,7 +85,8 @@ impl ReportArgs {
             until: time(self.until)?.map(|until| Time(until.as_millisecond())),
             top: match self.format {
                 Format::Text => Some(self.top.unwrap_or(20)),
-                Format::Json => self.top,
+                // The page draws from all rows, and cuts its tables itself.
+                Format::Json | Format::Html => self.top,
             },
         };
         let mut counting = Counting::new(filter);
@@ -100,6 +104,7 @@ impl ReportArgs {
         match self.format {
             Format::Text => text::print(&mut output, report, in_colour)?,
             Format::Json => write_json(&mut output, report)?,
+            Format::Html => html::print(&mut output, report, 50)?,
         }
         output.flush()
     }

@@ -183,7 +183,7 @@ pub(crate) struct Others<S> {
 /// A row of a table.
 pub(crate) trait Row {
     /// What can be added up of it.
-    type Sum: Serialize + Default + fmt::Debug;
+    type Sum: Serialize + Copy + Default + fmt::Debug;
 
     fn add_to(&self, sum: &mut Self::Sum);
 

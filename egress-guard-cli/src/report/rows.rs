@@ -38,9 +38,9 @@ impl Seen {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize)]
 pub(crate) struct Traffic {
     #[serde(flatten)]
-    counts: Counts,
-    bytes_sent: u64,
-    bytes_received: u64,
+    pub(super) counts: Counts,
+    pub(super) bytes_sent: u64,
+    pub(super) bytes_received: u64,
 }
 
 impl Traffic {
@@ -90,7 +90,7 @@ impl Row for Destination {
 /// How often.
 #[derive(Clone, Copy, Debug, Default, serde::Serialize)]
 pub(crate) struct Count {
-    count: u64,
+    pub(super) count: u64,
 }
 
 impl Row for Denial {
