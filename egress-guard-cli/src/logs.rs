@@ -14,7 +14,6 @@ use clap::Args;
 use flate2::bufread::MultiGzDecoder;
 use memchr::memmem;
 
-#[allow(unused_imports, reason = "TMP")]
 pub(crate) use audit_line::AuditLine;
 
 use files::Progress;

@@ -9,7 +9,6 @@ mod diff;
 mod explain;
 mod import;
 mod lint;
-#[allow(dead_code, reason = "TMP until the commands that read logs are there")]
 mod logs;
 mod man;
 mod output;

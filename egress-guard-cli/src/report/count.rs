@@ -67,7 +67,10 @@ impl Counting {
     pub(super) fn entry(&mut self, entry: &Entry<'_>) {
         let line = AuditLine::parse(entry.text).and_then(|line| {
             let time = line.time().ok_or_else(|| {
-                format!("the timestamp is `{}`, expected one as 2026-11-24T12:00:00.000Z", crate::shown::shortened(&line.timestamp, 40))
+                format!(
+                    "the timestamp is `{}`, expected one as 2026-11-24T12:00:00.000Z",
+                    crate::shown::shortened(&line.timestamp, 40)
+                )
             })?;
             Ok((Time(time.as_millisecond()), line))
         });
@@ -108,7 +111,8 @@ impl Counting {
 
     fn is_selected(&self, line: &AuditLine<'_>, time: Time) -> bool {
         let Filter { functions, since, until, .. } = &self.filter;
-        let is_function = || line.function_name.as_deref().is_some_and(|name| functions.iter().any(|wanted| wanted == name));
+        let is_function =
+            || line.function_name.as_deref().is_some_and(|name| functions.iter().any(|wanted| wanted == name));
         (functions.is_empty() || is_function())
             && since.is_none_or(|since| time >= since)
             && until.is_none_or(|until| time < until)
@@ -138,10 +142,8 @@ impl Counting {
             row.seen.add(time);
         }
         if let Some(variables) = line.suspicious_environment.as_deref() {
-            let row = self.suspicious_environments.row(self.key.clear().text(Some(variables)), || SuspiciousEnvironment {
-                variables: owned(variables),
-                lines: Lines::default(),
-                seen: Seen::at(time),
+            let row = self.suspicious_environments.row(self.key.clear().text(Some(variables)), || {
+                SuspiciousEnvironment { variables: owned(variables), lines: Lines::default(), seen: Seen::at(time) }
             });
             row.lines.lines += 1;
             row.seen.add(time);

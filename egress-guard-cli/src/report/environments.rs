@@ -64,7 +64,8 @@ impl Environments {
         known.is_quarantined |= is_quarantined;
         if let (None, Some(function)) = (known.function, function.map(cut)) {
             known.function = self.functions.get(function).copied().or_else(|| {
-                let number = u32::try_from(self.functions.len()).ok().filter(|_| self.functions.len() < MOST_FUNCTIONS)?;
+                let number =
+                    u32::try_from(self.functions.len()).ok().filter(|_| self.functions.len() < MOST_FUNCTIONS)?;
                 self.functions.insert(function.into(), number);
                 Some(number)
             });
