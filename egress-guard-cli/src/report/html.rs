@@ -20,9 +20,9 @@ use super::model::Report;
 use crate::shown::shown;
 use flows::Flows;
 use glance::Glance;
-use tables::Section;
+use tables::{Cell, Section};
 use timeline::Chart;
-use words::count;
+
 
 const STYLE: &str = include_str!("html/page.css");
 
@@ -57,6 +57,7 @@ struct Page<'a> {
 }
 
 /// Escapes every expression of the templates: what could be markup, and what could hide in the text.
+#[derive(Clone, Copy)]
 struct Shown;
 
 impl Escaper for Shown {

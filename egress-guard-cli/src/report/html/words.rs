@@ -1,18 +1,20 @@
-//! Numbers, times and places in words.
+//! Numbers, times and places in words; templates have all they name by reference.
+
+use std::borrow::Borrow;
 
 use indicatif::{DecimalBytes, HumanCount};
 use jiff::Timestamp;
-use jiff::tz::TimeZone;
 
 use crate::report::model::Time;
 
 /// A number, with commas.
-pub(super) fn count(number: u64) -> String {
-    HumanCount(number).to_string()
+pub(super) fn count(number: impl Borrow<u64>) -> String {
+    HumanCount(*number.borrow()).to_string()
 }
 
 /// A number of things.
-pub(super) fn of(number: u64, one: &str, more: &str) -> String {
+pub(super) fn of(number: impl Borrow<u64>, one: &str, more: &str) -> String {
+    let number = *number.borrow();
     if number == 1 { format!("1 {one}") } else { format!("{} {more}", count(&number)) }
 }
 
@@ -26,13 +28,14 @@ pub(super) fn milliseconds(number: f64) -> String {
 }
 
 /// A time of UTC, written as `strftime` has it.
-pub(super) fn written(time: Time, format: &str) -> String {
-    let zoned = Timestamp::from_millisecond(time.0).map(|time| time.to_zoned(TimeZone::UTC));
-    zoned.map_or_else(|_| time.0.to_string(), |zoned| zoned.strftime(format).to_string())
+pub(super) fn written(time: impl Borrow<Time>, format: &str) -> String {
+    let time = *time.borrow();
+    let timestamp = Timestamp::from_millisecond(time.0);
+    timestamp.map_or_else(|_| time.0.to_string(), |timestamp| timestamp.strftime(format).to_string())
 }
 
 /// To the minute, with its day.
-pub(super) fn minute(time: Time) -> String {
+pub(super) fn minute(time: impl Borrow<Time>) -> String {
     written(time, "%-d %b %Y, %H:%M")
 }
 
