@@ -4,11 +4,13 @@
 
 mod answer;
 mod check;
+mod cloudwatch;
 mod completions;
 mod diff;
 mod explain;
 mod import;
 mod lint;
+#[allow(dead_code, reason = "TMP until the commands that read logs are there")]
 mod logs;
 mod man;
 mod output;
@@ -42,6 +44,8 @@ struct Arguments {
 #[derive(Debug, Subcommand)]
 enum Command {
     Check(check::Check),
+    #[command(name = "cloudwatch")]
+    CloudWatch(cloudwatch::CloudWatch),
     Completions(completions::Completions),
     Diff(diff::Diff),
     Explain(explain::Explain),
@@ -57,6 +61,7 @@ fn main() -> ExitCode {
     // clap ends the process with 2 where the usage is wrong.
     let done = match Arguments::parse().command {
         Command::Check(check) => check.run(),
+        Command::CloudWatch(cloudwatch) => cloudwatch.run(),
         Command::Completions(completions) => completions.run(),
         Command::Diff(diff) => diff.run(),
         Command::Explain(explain) => explain.run(),

@@ -3,6 +3,7 @@
 mod count;
 mod environments;
 mod html;
+mod in_force;
 mod model;
 mod rows;
 mod table;
@@ -78,16 +79,18 @@ impl ReportArgs {
     }
 
     fn report(&self) -> Result<Report, Box<dyn Error>> {
+        if let (Some(since), Some(until)) = (self.since, self.until)
+            && since >= until
+        {
+            return Err("--until is not after --since: no line can be selected".into());
+        }
         let time = |time: Option<SystemTime>| time.map(Timestamp::try_from).transpose();
         let filter = Filter {
             functions: self.function.clone(),
             since: time(self.since)?.map(|since| Time(since.as_millisecond())),
             until: time(self.until)?.map(|until| Time(until.as_millisecond())),
-            top: match self.format {
-                Format::Text => Some(self.top.unwrap_or(20)),
-                // The page draws from all rows, and cuts its tables itself.
-                Format::Json | Format::Html => self.top,
-            },
+            // What is said beside the tables is of all rows.
+            top: self.top.filter(|_| self.format == Format::Json),
         };
         let mut counting = Counting::new(filter);
         let tally = self.logs.read(|entry| {
@@ -102,9 +105,9 @@ impl ReportArgs {
         let in_colour = AutoStream::choice(&io::stdout()) != ColorChoice::Never;
         let mut output = io::BufWriter::new(io::stdout().lock());
         match self.format {
-            Format::Text => text::print(&mut output, report, in_colour)?,
+            Format::Text => text::print(&mut output, report, self.top.unwrap_or(20), in_colour)?,
             Format::Json => write_json(&mut output, report)?,
-            Format::Html => html::print(&mut output, report, 50)?,
+            Format::Html => html::print(&mut output, report, self.top.unwrap_or(50))?,
         }
         output.flush()
     }

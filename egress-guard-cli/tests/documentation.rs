@@ -4,11 +4,12 @@
 
 use std::fs;
 
+const DOCS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../docs");
 const PAGE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/ask-a-policy");
 
 #[test]
 fn each_session_prints_what_is_written_down() {
-    trycmd::TestCases::new().case(format!("{PAGE}.md"));
+    trycmd::TestCases::new().case(format!("{PAGE}.md")).case(format!("{DOCS}/report.md"));
 }
 
 #[test]

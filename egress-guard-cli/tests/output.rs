@@ -21,8 +21,10 @@ fn subcommands() -> Vec<String> {
 }
 
 #[test]
-fn the_schemas_are_those_of_the_library() {
-    for (of, schema) in [("policy", egress_guard::POLICY_SCHEMA), ("audit", egress_guard::AUDIT_SCHEMA)] {
+fn the_schemas_are_the_files() {
+    let report = include_str!("../schema/report.schema.json");
+    let schemas = [("policy", egress_guard::POLICY_SCHEMA), ("audit", egress_guard::AUDIT_SCHEMA), ("report", report)];
+    for (of, schema) in schemas {
         assert_eq!(run(&["schema", of]), (Some(0), schema.to_owned(), String::new()));
     }
 }

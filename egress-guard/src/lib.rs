@@ -43,8 +43,8 @@
 //!   (`blocking`), `middleware` (`reqwest-middleware`), `aws_http_client` (`aws-sdk`), [`layer`](Guard::layer) for tower
 //!   stacks, `connector` and `resolver` (`hyper-util`) for what lies below them; and `lambda_layer` (`lambda`) names the
 //!   invocation and limits it.
-//! * [`AuditSink`]: who hears of it. [`JsonLines`] for CloudWatch, [`MemorySink`] for tests, `TracingSink` (feature
-//!   `tracing`) as a bridge. [`AUDIT_SCHEMA`] describes a line.
+//! * [`AuditSink`]: who hears of it. [`JsonLines`] for CloudWatch, [`OcsfLines`] for Amazon Security Lake and others that
+//!   read OCSF, [`MemorySink`] for tests, `TracingSink` (feature `tracing`) as a bridge. [`AUDIT_SCHEMA`] describes a line.
 //! * [`Denied`]: the error of a denied request, with a [`Reason`]; [`denied()`] finds it in any chain of errors. A
 //!   handler may return it, or a client's error, as its own.
 //! * [`draft`]: a policy's text with places, for tools.
@@ -59,7 +59,7 @@
 
 #[cfg(feature = "tracing")]
 pub use audit::TracingSink;
-pub use audit::{AUDIT_SCHEMA, AuditEvent, AuditRecord, AuditSink, JsonLines, MemorySink};
+pub use audit::{AUDIT_SCHEMA, AuditEvent, AuditRecord, AuditSink, JsonLines, MemorySink, OcsfLines};
 #[cfg(feature = "lambda")]
 pub use audit::{InInvocation, in_current_invocation};
 pub use decision::{

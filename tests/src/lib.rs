@@ -15,6 +15,7 @@ mod appconfig;
 mod audit;
 mod dynamodb;
 mod function;
+mod log_tools;
 pub mod properties;
 mod proxy;
 mod resolver;
@@ -28,6 +29,7 @@ pub use appconfig::AppConfigExtension;
 pub use audit::ValidatedAudit;
 pub use dynamodb::dynamodb;
 pub use function::Function;
+pub use log_tools::log_tools;
 pub use proxy::Proxy;
 pub use resolver::Names;
 pub use runtime_api::{Answer, Invocation, RuntimeApi};
@@ -50,3 +52,8 @@ struct Lambda;
 #[cfg(doctest)]
 #[doc = include_str!("../../docs/delivery.md")]
 struct Delivery;
+
+/// The code of the page on OCSF, likewise.
+#[cfg(doctest)]
+#[doc = include_str!("../../docs/ocsf.md")]
+struct Ocsf;

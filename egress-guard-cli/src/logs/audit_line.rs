@@ -40,6 +40,8 @@ pub(crate) struct AuditLine<'a> {
     #[serde(borrow)]
     pub(crate) suspicious_environment: Option<Text<'a>>,
     #[serde(borrow)]
+    pub(crate) dropped_levels: Option<Text<'a>>,
+    #[serde(borrow)]
     pub(crate) boundary: Option<Text<'a>>,
     #[serde(borrow)]
     pub(crate) client: Option<Text<'a>>,

@@ -3,11 +3,12 @@
 use std::collections::HashMap;
 
 use super::environments::Environments;
+use super::in_force::InForce;
 use super::model::{
-    Counts, Denial, Destination, Filter, Function, Lines, Outcome, Policy, Read, RejectedPolicy, Report, Rule, Seen,
-    Span, SuspiciousEnvironment, Time, Totals, Transfer, Unreadable,
+    Counts, Denial, Destination, Filter, Function, NewDestination, Outcome, Read, Report, Rule, Seen, Span, Table,
+    Time, Totals, Transfer, Unreadable,
 };
-use super::table::{Counter, Key, cut};
+use super::table::{Counter, Key, owned};
 use super::timeline::Buckets;
 use crate::logs::{AuditLine, Entry, Tally};
 
@@ -30,9 +31,7 @@ pub(super) struct Counting {
     destinations: Counter<Destination>,
     rules: Counter<Rule>,
     outcomes: Counter<Outcome>,
-    policies: Counter<Policy>,
-    rejected_policies: Counter<RejectedPolicy>,
-    suspicious_environments: Counter<SuspiciousEnvironment>,
+    in_force: InForce,
     key: Key,
 }
 
@@ -56,9 +55,7 @@ impl Counting {
             destinations: Counter::new(room),
             rules: Counter::new(small),
             outcomes: Counter::new(room),
-            policies: Counter::new(small),
-            rejected_policies: Counter::new(small),
-            suspicious_environments: Counter::new(small),
+            in_force: InForce::new(small),
             key: Key::default(),
         }
     }
@@ -66,13 +63,11 @@ impl Counting {
     /// Counts what is said to be an audit line.
     pub(super) fn entry(&mut self, entry: &Entry<'_>) {
         let line = AuditLine::parse(entry.text).and_then(|line| {
-            let time = line.time().ok_or_else(|| {
-                format!(
-                    "the timestamp is `{}`, expected one as 2026-11-24T12:00:00.000Z",
-                    crate::shown::shortened(&line.timestamp, 40)
-                )
+            let time = time_of(&line).ok_or_else(|| {
+                let timestamp = crate::shown::shortened(&line.timestamp, 40);
+                format!("the timestamp is `{timestamp}`, expected one as 2026-11-24T12:00:00.000Z")
             })?;
-            Ok((Time(time.as_millisecond()), line))
+            Ok((time, line))
         });
         match line {
             Ok((time, line)) => {
@@ -97,7 +92,8 @@ impl Counting {
         let (first, last) = self.span.get_or_insert((time, time));
         *first = time.min(*first);
         *last = time.max(*last);
-        self.policy(line, time);
+        self.totals.lines += 1;
+        self.in_force.line(line, time);
         match &*line.event_type {
             "egress_decision" => self.decision(line, time),
             "egress_outcome" => self.outcome(line, time),
@@ -116,38 +112,6 @@ impl Counting {
         (functions.is_empty() || is_function())
             && since.is_none_or(|since| time >= since)
             && until.is_none_or(|until| time < until)
-    }
-
-    fn policy(&mut self, line: &AuditLine<'_>, time: Time) {
-        let (id, sha256, mode) = (&*line.policy_id, line.policy_sha256.as_deref(), &*line.mode);
-        let key = self.key.clear().text(Some(id)).text(sha256).text(Some(mode));
-        let row = self.policies.row(key, || Policy {
-            policy_id: owned(id),
-            policy_sha256: sha256.map(owned),
-            mode: owned(mode),
-            lines: Lines::default(),
-            seen: Seen::at(time),
-        });
-        row.lines.lines += 1;
-        row.seen.add(time);
-        if let Some(rejected) = line.rejected_policy_sha256.as_deref() {
-            let key = self.key.clear().text(Some(id)).text(Some(rejected));
-            let row = self.rejected_policies.row(key, || RejectedPolicy {
-                policy_id: owned(id),
-                rejected_policy_sha256: owned(rejected),
-                lines: Lines::default(),
-                seen: Seen::at(time),
-            });
-            row.lines.lines += 1;
-            row.seen.add(time);
-        }
-        if let Some(variables) = line.suspicious_environment.as_deref() {
-            let row = self.suspicious_environments.row(self.key.clear().text(Some(variables)), || {
-                SuspiciousEnvironment { variables: owned(variables), lines: Lines::default(), seen: Seen::at(time) }
-            });
-            row.lines.lines += 1;
-            row.seen.add(time);
-        }
     }
 
     fn decision(&mut self, line: &AuditLine<'_>, time: Time) {
@@ -181,7 +145,7 @@ impl Counting {
             count: 1,
             bytes_sent: line.bytes_sent.unwrap_or_default(),
             bytes_received: line.bytes_received.unwrap_or_default(),
-            duration_ms: line.duration_ms.unwrap_or_default(),
+            duration_ms: line.duration_ms.unwrap_or_default().max(0.0),
         };
         self.totals.outcomes += 1;
         add_bytes((&mut self.totals.bytes_sent, &mut self.totals.bytes_received), &transfer);
@@ -251,7 +215,8 @@ impl Counting {
             let new_since = Time(first.0 + (last.0 - first.0) / 4 * 3);
             Span { first, last, new_since }
         });
-        self.count_destinations(span.map(|span| span.new_since));
+        let new_destinations =
+            self.new_destinations(span.filter(|span| span.new_since > span.first).map(|span| span.new_since));
         self.count_environments();
         self.read.lines = tally.lines;
         self.read.other_lines = tally.other;
@@ -266,33 +231,54 @@ impl Counting {
             timeline: self.timeline.into_timeline(),
             denials: self.denials.into_table(top),
             would_deny: self.would_deny.into_table(top),
+            new_destinations: Table { exact: self.destinations.is_exact(), ..new_destinations.into_table(top) },
             functions: self.functions.into_table(top),
             destinations: self.destinations.into_table(top),
             rules: self.rules.into_table(top),
             outcomes: self.outcomes.into_table(top),
-            policies: self.policies.into_table(top),
-            rejected_policies: self.rejected_policies.into_table(top),
-            suspicious_environments: self.suspicious_environments.into_table(top),
+            policies: self.in_force.policies.into_table(top),
+            rejected_policies: self.in_force.rejected_policies.into_table(top),
+            suspicious_environments: self.in_force.suspicious_environments.into_table(top),
+            dropped_levels: self.in_force.dropped_levels.into_table(top),
         }
     }
 
-    /// How many hosts and ports each function has. A host and port may have a row for either side of the boundary.
-    fn count_destinations(&mut self, new_since: Option<Time>) {
-        let mut first_seen: HashMap<Option<&str>, HashMap<(&str, u16), Time>> = HashMap::new();
+    /// The hosts and ports of each function; which of them are new. Each may have a row for either side of the boundary.
+    fn new_destinations(&mut self, new_since: Option<Time>) -> Counter<NewDestination> {
+        // There are no more of them than the table of destinations has had room for.
+        let mut known = Counter::new(usize::MAX);
         for row in self.destinations.rows() {
-            if let (Some(host), Some(port)) = (row.host.as_deref(), row.port) {
-                let of_function = first_seen.entry(row.function.as_deref()).or_default();
-                let first = of_function.entry((host, port)).or_insert(row.seen.first_seen);
-                *first = row.seen.first_seen.min(*first);
+            if let (Some(host), Some(port)) = (&row.host, row.port) {
+                let function = row.function.as_deref();
+                let known =
+                    known.row(self.key.clear().text(function).text(Some(host)).port(row.port), || NewDestination {
+                        function: row.function.clone(),
+                        host: host.clone(),
+                        port,
+                        counts: Counts::default(),
+                        seen: row.seen,
+                    });
+                known.counts.add(&row.counts);
+                known.seen.merge(row.seen);
             }
         }
-        for row in self.functions.rows_mut() {
-            let Some(of_function) = first_seen.get(&row.name.as_deref()) else { continue };
-            let new = of_function.values().filter(|first| new_since.is_some_and(|since| **first >= since));
-            (row.destinations, row.new_destinations) = (of_function.len() as u64, new.count() as u64);
-            self.totals.destinations += row.destinations;
-            self.totals.new_destinations += row.new_destinations;
+        let is_new = |row: &NewDestination| new_since.is_some_and(|since| row.seen.first_seen >= since);
+        let mut of_function: HashMap<Option<&str>, (u64, u64)> = HashMap::new();
+        for row in known.rows() {
+            let (all, new) = of_function.entry(row.function.as_deref()).or_default();
+            *all += 1;
+            *new += u64::from(is_new(row));
         }
+        for row in self.functions.rows_mut() {
+            (row.destinations, row.new_destinations) =
+                of_function.get(&row.name.as_deref()).copied().unwrap_or_default();
+        }
+        for (all, new) in of_function.values() {
+            self.totals.destinations += all;
+            self.totals.new_destinations += new;
+        }
+        known.retain(is_new);
+        known
     }
 
     fn count_environments(&mut self) {
@@ -311,8 +297,11 @@ impl Counting {
     }
 }
 
-fn owned(text: &str) -> String {
-    cut(text).to_owned()
+/// When a line was made; the library writes it in one form only.
+fn time_of(line: &AuditLine<'_>) -> Option<Time> {
+    let text = line.timestamp.as_bytes();
+    let is_plain = text.len() == 24 && text.first().is_some_and(u8::is_ascii_digit) && text.ends_with(b"Z");
+    line.time().filter(|_| is_plain).map(|time| Time(time.as_millisecond()))
 }
 
 /// What one decision counts as.
@@ -348,4 +337,77 @@ fn denial(line: &AuditLine<'_>, time: Time) -> Denial {
 fn add_bytes((sent, received): (&mut u64, &mut u64), transfer: &Transfer) {
     *sent = sent.saturating_add(transfer.bytes_sent);
     *received = received.saturating_add(transfer.bytes_received);
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+
+    use super::*;
+    use crate::logs::Place;
+
+    fn line(number: u64, function: &str, host: &str, action: &str) -> String {
+        json!({
+            "timestamp": format!("{:.3}", jiff::Timestamp::from_millisecond(number as i64).unwrap()),
+            "event_type": "egress_decision", "schema": "egress-guard/1", "environment_id": 1, "seq": number,
+            "policy_id": "p", "mode": "enforce", "action": action, "stage": "request", "function_name": function,
+            "host": host, "port": 443, "reason": "host-not-allowed",
+        })
+        .to_string()
+    }
+
+    fn report(room: usize, lines: impl Iterator<Item = String>) -> Value {
+        let mut counting = Counting::with_room(Filter::default(), room);
+        let mut tally = Tally::default();
+        for (number, text) in (1..).zip(lines) {
+            counting.entry(&Entry { text: &text, place: Place { file: "log", number } });
+            tally.lines += 1;
+        }
+        serde_json::to_value(counting.into_report(&tally)).unwrap()
+    }
+
+    /// The rows of a table, and with them what is not among them.
+    fn sum(table: &Value, key: &str) -> u64 {
+        let rows = table["rows"].as_array().unwrap();
+        rows.iter().chain(table.get("others")).map(|row| row[key].as_u64().unwrap()).sum()
+    }
+
+    #[test]
+    fn ever_new_hosts_fill_no_memory_and_push_nobody_else_out() {
+        // One asks for ever new hosts; what another asks for rarely stays, and so does what the first asks for often.
+        let lines = (0..20_000).map(|number| match number {
+            0 | 10_000 => line(number, "orders", "api.payments.example", "allowed"),
+            _ if number % 10 == 0 => line(number, "malware", "c2.exfil.example", "denied"),
+            _ => line(number, "malware", &format!("x{number}.exfil.example"), "denied"),
+        });
+        let report = report(100, lines);
+        for table in ["denials", "destinations"] {
+            let table = &report[table];
+            let rows = table["rows"].as_array().unwrap();
+            assert!((50..=100).contains(&rows.len()), "{}", rows.len());
+            assert_eq!(table["exact"], false);
+            let often = rows.iter().find(|row| row["host"] == "c2.exfil.example").unwrap();
+            assert_eq!(often.get("count").unwrap_or(&often["denied"]), 1998);
+        }
+        assert_eq!(sum(&report["denials"], "count"), 19_998);
+        assert_eq!(sum(&report["destinations"], "denied"), 19_998);
+        let first = &report["destinations"]["rows"][0];
+        assert_eq!((&first["function"], &first["requests"]), (&json!("orders"), &json!(2)));
+        assert_eq!((&report["totals"]["denied"], &report["totals"]["requests"]), (&json!(19_998), &json!(2)));
+        assert_eq!(report["functions"]["exact"], true);
+    }
+
+    #[test]
+    fn more_groups_than_room_leave_the_greatest() {
+        let lines = (0..1000).map(|number| match number % 4 {
+            0 => line(number, "orders", "api.payments.example", "allowed"),
+            _ => line(number, &format!("f{number}"), "x.example", "denied"),
+        });
+        let report = report(10, lines);
+        for table in ["functions", "destinations"] {
+            let rows = report[table]["rows"].as_array().unwrap();
+            assert!(rows.len() <= 10 && rows.iter().any(|row| row["function"] == "orders"), "{rows:?}");
+            assert_eq!((sum(&report[table], "requests"), sum(&report[table], "denied")), (250, 750), "{table}");
+        }
+    }
 }

@@ -23,8 +23,7 @@ use glance::Glance;
 use tables::{Cell, Section};
 use timeline::Chart;
 
-
-const STYLE: &str = include_str!("html/page.css");
+const STYLE: &str = include_str!("../../templates/report/page.css");
 
 /// Prints the page, with so many rows of each table.
 pub(super) fn print(output: &mut impl Write, report: &Report, top: usize) -> io::Result<()> {
@@ -44,7 +43,7 @@ pub(super) fn print(output: &mut impl Write, report: &Report, top: usize) -> io:
 }
 
 #[derive(Template)]
-#[template(path = "page.html")]
+#[template(path = "report/page.html", whitespace = "minimize")]
 struct Page<'a> {
     /// A content security policy: whatever a log brings in runs nothing and asks for nothing.
     security: String,

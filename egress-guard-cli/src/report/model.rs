@@ -11,7 +11,7 @@ use serde::{Serialize, Serializer};
 /// The JSON Schema (2020-12) of a report.
 pub(crate) const REPORT_SCHEMA: &str = include_str!("../../schema/report.schema.json");
 
-/// The whole of it. Each table has its rows in the order in which they are shown: what was denied first.
+/// The whole of it. Each table has its rows in the order in which they are shown.
 #[derive(Debug, Serialize)]
 pub(crate) struct Report {
     /// The version of the schema.
@@ -27,6 +27,8 @@ pub(crate) struct Report {
     pub(crate) denials: Table<Denial>,
     /// What was sent, and would be denied if the policy or the rule were enforced.
     pub(crate) would_deny: Table<Denial>,
+    /// What was first seen in the last quarter of the span, what was reached before what was not.
+    pub(crate) new_destinations: Table<NewDestination>,
     pub(crate) functions: Table<Function>,
     pub(crate) destinations: Table<Destination>,
     pub(crate) rules: Table<Rule>,
@@ -37,6 +39,8 @@ pub(crate) struct Report {
     pub(crate) rejected_policies: Table<RejectedPolicy>,
     /// Variables that can lead requests elsewhere, change what is trusted or load foreign code.
     pub(crate) suspicious_environments: Table<SuspiciousEnvironment>,
+    /// Levels of audit lines that Lambda drops.
+    pub(crate) dropped_levels: Table<DroppedLevels>,
 }
 
 /// What was read, whatever the filter selects of it.
@@ -78,7 +82,7 @@ pub(crate) struct Filter {
     /// Exclusive.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) until: Option<Time>,
-    /// The rows of each table; absent if all are shown.
+    /// The rows of each table; absent if it has all.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) top: Option<usize>,
 }
@@ -97,7 +101,9 @@ pub(crate) struct Time(pub(crate) i64);
 
 impl fmt::Display for Time {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let time = Timestamp::from_millisecond(self.0).map_err(|_| fmt::Error)?;
+        // A bucket of the timeline may begin before all that can be written.
+        let within = self.0.clamp(Timestamp::MIN.as_millisecond(), Timestamp::MAX.as_millisecond());
+        let time = Timestamp::from_millisecond(within).map_err(|_| fmt::Error)?;
         write!(f, "{time:.3}")
     }
 }
@@ -124,6 +130,8 @@ pub(crate) struct Counts {
 /// Of all selected lines, whatever the tables had room for.
 #[derive(Debug, Default, Serialize)]
 pub(crate) struct Totals {
+    /// The selected lines.
+    pub(crate) lines: u64,
     #[serde(flatten)]
     pub(crate) counts: Counts,
     /// Outcomes of allowed requests.
@@ -183,9 +191,12 @@ pub(crate) struct Others<S> {
 /// A row of a table.
 pub(crate) trait Row {
     /// What can be added up of it.
-    type Sum: Serialize + Copy + Default + fmt::Debug;
+    type Sum: Copy + Default + fmt::Debug + Serialize;
 
     fn add_to(&self, sum: &mut Self::Sum);
+
+    /// A sum, for people.
+    fn in_words(sum: &Self::Sum) -> String;
 
     /// Rows compete for room with those of the same group first.
     fn group(&self) -> Option<&str> {
@@ -244,6 +255,19 @@ pub(crate) struct Destination {
     pub(crate) counts: Counts,
     pub(crate) bytes_sent: u64,
     pub(crate) bytes_received: u64,
+    #[serde(flatten)]
+    pub(crate) seen: Seen,
+}
+
+/// A host and port that a function had not asked for before.
+#[derive(Debug, Serialize)]
+pub(crate) struct NewDestination {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) function: Option<String>,
+    pub(crate) host: String,
+    pub(crate) port: u16,
+    #[serde(flatten)]
+    pub(crate) counts: Counts,
     #[serde(flatten)]
     pub(crate) seen: Seen,
 }
@@ -343,6 +367,17 @@ pub(crate) struct RejectedPolicy {
 pub(crate) struct SuspiciousEnvironment {
     /// Their names, joined by commas.
     pub(crate) variables: String,
+    #[serde(flatten)]
+    pub(crate) lines: Lines,
+    #[serde(flatten)]
+    pub(crate) seen: Seen,
+}
+
+/// That the function's log level keeps lines from the log: what is counted of these levels is too low.
+#[derive(Debug, Serialize)]
+pub(crate) struct DroppedLevels {
+    /// `INFO`, or `INFO,WARN`.
+    pub(crate) levels: String,
     #[serde(flatten)]
     pub(crate) lines: Lines,
     #[serde(flatten)]

@@ -1,9 +1,25 @@
 //! How the rows of each table are added up and ordered.
 
+use indicatif::HumanCount;
+
 use super::model::{
-    Counts, Denial, Destination, Function, Lines, Outcome, Policy, RejectedPolicy, Row, Rule, Seen,
-    SuspiciousEnvironment, Time, Transfer,
+    Counts, Denial, Destination, DroppedLevels, Function, Lines, NewDestination, Others, Outcome, Policy,
+    RejectedPolicy, Row, Rule, Seen, SuspiciousEnvironment, Table, Time, Transfer,
 };
+
+impl<R: Row> Table<R> {
+    /// The first rows, and what all others come to.
+    pub(super) fn first(&self, top: usize) -> (&[R], Option<Others<R::Sum>>) {
+        let (first, more) = self.rows.split_at(top.min(self.rows.len()));
+        let (rows, mut sum) = match &self.others {
+            Some(others) => (others.rows, others.sum.clone()),
+            None => (0, R::Sum::default()),
+        };
+        more.iter().for_each(|row| row.add_to(&mut sum));
+        let rows = rows + more.len() as u64;
+        (first, (rows > 0).then_some(Others { rows, sum }))
+    }
+}
 
 impl Counts {
     pub(super) fn add(&mut self, other: &Self) {
@@ -11,6 +27,14 @@ impl Counts {
         self.connections += other.connections;
         self.would_deny += other.would_deny;
         self.denied += other.denied;
+    }
+
+    fn in_words(&self) -> String {
+        let Self { requests, connections, would_deny, denied } = *self;
+        let figures =
+            [(requests, "requests"), (connections, "connections"), (would_deny, "would be denied"), (denied, "denied")];
+        let figures = figures.into_iter().filter(|(number, _)| *number > 0);
+        figures.map(|(number, of)| format!("{} {of}", HumanCount(number))).collect::<Vec<_>>().join(", ")
     }
 
     fn order(&self) -> [u64; 3] {
@@ -29,8 +53,12 @@ impl Seen {
     }
 
     pub(super) fn add(&mut self, time: Time) {
-        self.first_seen = self.first_seen.min(time);
-        self.last_seen = self.last_seen.max(time);
+        self.merge(Self::at(time));
+    }
+
+    pub(super) fn merge(&mut self, other: Self) {
+        self.first_seen = self.first_seen.min(other.first_seen);
+        self.last_seen = self.last_seen.max(other.last_seen);
     }
 }
 
@@ -58,6 +86,10 @@ impl Row for Function {
         sum.add(&self.counts, self.bytes_sent, self.bytes_received);
     }
 
+    fn in_words(sum: &Traffic) -> String {
+        sum.counts.in_words()
+    }
+
     fn order(&self) -> [u64; 3] {
         self.counts.order()
     }
@@ -74,12 +106,38 @@ impl Row for Destination {
         sum.add(&self.counts, self.bytes_sent, self.bytes_received);
     }
 
+    fn in_words(sum: &Traffic) -> String {
+        sum.counts.in_words()
+    }
+
     fn group(&self) -> Option<&str> {
         self.function.as_deref()
     }
 
+    /// What was reached comes first: what was not could hide it, and has a table of its own.
     fn order(&self) -> [u64; 3] {
-        self.counts.order()
+        let Counts { requests, connections, would_deny, denied } = self.counts;
+        [requests + connections, would_deny, denied]
+    }
+
+    fn weight(&self) -> [u64; 2] {
+        self.counts.weight()
+    }
+}
+
+impl Row for NewDestination {
+    type Sum = Counts;
+
+    fn add_to(&self, sum: &mut Counts) {
+        sum.add(&self.counts);
+    }
+
+    fn in_words(sum: &Counts) -> String {
+        sum.in_words()
+    }
+
+    fn order(&self) -> [u64; 3] {
+        [self.counts.requests + self.counts.connections, self.counts.denied, 0]
     }
 
     fn weight(&self) -> [u64; 2] {
@@ -98,6 +156,10 @@ impl Row for Denial {
 
     fn add_to(&self, sum: &mut Count) {
         sum.count += self.count;
+    }
+
+    fn in_words(sum: &Count) -> String {
+        HumanCount(sum.count).to_string()
     }
 
     fn group(&self) -> Option<&str> {
@@ -120,6 +182,10 @@ impl Row for Rule {
         sum.add(&self.counts);
     }
 
+    fn in_words(sum: &Counts) -> String {
+        sum.in_words()
+    }
+
     fn group(&self) -> Option<&str> {
         Some(&self.policy_id)
     }
@@ -140,6 +206,10 @@ impl Row for Outcome {
         sum.add(&self.transfer);
     }
 
+    fn in_words(sum: &Transfer) -> String {
+        HumanCount(sum.count).to_string()
+    }
+
     fn group(&self) -> Option<&str> {
         self.function.as_deref()
     }
@@ -158,7 +228,8 @@ impl Transfer {
         self.count += other.count;
         self.bytes_sent = self.bytes_sent.saturating_add(other.bytes_sent);
         self.bytes_received = self.bytes_received.saturating_add(other.bytes_received);
-        self.duration_ms += other.duration_ms;
+        // JSON has no infinity.
+        self.duration_ms = (self.duration_ms + other.duration_ms).min(f64::MAX);
     }
 }
 
@@ -167,6 +238,10 @@ macro_rules! count_lines {
     ($($row:ty),*) => {$(
         impl Row for $row {
             type Sum = Lines;
+
+            fn in_words(sum: &Lines) -> String {
+                format!("{} lines", HumanCount(sum.lines))
+            }
 
             fn add_to(&self, sum: &mut Lines) {
                 sum.lines += self.lines.lines;
@@ -183,4 +258,4 @@ macro_rules! count_lines {
     )*};
 }
 
-count_lines!(Policy, RejectedPolicy, SuspiciousEnvironment);
+count_lines!(Policy, RejectedPolicy, SuspiciousEnvironment, DroppedLevels);

@@ -24,6 +24,11 @@ pub(super) fn cut(text: &str) -> &str {
     text.get(..end).unwrap_or_default()
 }
 
+/// The same, to be kept.
+pub(super) fn owned(text: &str) -> String {
+    cut(text).to_owned()
+}
+
 /// What tells rows apart, as bytes that sort as the parts do.
 #[derive(Debug, Default)]
 pub(super) struct Key(Vec<u8>);
@@ -81,13 +86,21 @@ impl<R: Row> Counter<R> {
         self.rows.values_mut()
     }
 
+    pub(super) fn is_exact(&self) -> bool {
+        self.given_up == 0
+    }
+
+    pub(super) fn retain(&mut self, is_kept: impl Fn(&R) -> bool) {
+        self.rows.retain(|_, row| is_kept(row));
+    }
+
     fn make_room(&mut self) {
         let mut rows: Vec<(Box<[u8]>, R)> = self.rows.drain().collect();
         rows.sort_unstable_by(|(key, row), (other_key, other)| {
             other.weight().cmp(&row.weight()).then_with(|| key.cmp(other_key))
         });
         let mut in_group: StdMap<Option<String>, usize> = StdMap::new();
-        let mut ranked: Vec<(usize, (Box<[u8]>, R))> = Vec::with_capacity(rows.len());
+        let mut ranked = Vec::with_capacity(rows.len());
         for (key, row) in rows {
             let rank = in_group.entry(row.group().map(str::to_owned)).or_default();
             *rank += 1;

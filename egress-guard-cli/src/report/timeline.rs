@@ -60,3 +60,35 @@ impl Buckets {
         Timeline { bucket_seconds: seconds, buckets: numbers.map(bucket).collect() }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn buckets_fit_the_span_and_lose_nothing() {
+        let (minute, hour, day) = (60_i64, 3600, 86_400);
+        let cases = [
+            (0, minute),
+            (6 * hour, minute),
+            (7 * hour, hour),
+            (16 * day, hour),
+            (17 * day, day),
+            (400 * day, day),
+            (402 * day, 10 * day),
+            (8000 * 365 * day, 100_000 * day / 10),
+        ];
+        for (span, seconds) in cases {
+            let mut buckets = Buckets::new();
+            // The last before the first, and one between.
+            for at in [span, 0, span / 2] {
+                buckets.at(Time(1_795_392_000_000 + at * 1000)).denied += 1;
+            }
+            let timeline = buckets.into_timeline();
+            assert_eq!(timeline.bucket_seconds, seconds, "{span}");
+            assert!(timeline.buckets.len() <= 401, "{span}");
+            assert_eq!(timeline.buckets.iter().map(|bucket| bucket.counts.denied).sum::<u64>(), 3, "{span}");
+            assert!(timeline.buckets.iter().all(|bucket| bucket.start.0 % (seconds * 1000) == 0));
+        }
+    }
+}

@@ -298,7 +298,7 @@ impl<'a, W: Write> Log<'a, W> {
             self.tick(1, 40);
             match self.random.u32(..1000) {
                 _ if self.functions[self.at].environments[self.environment].is_quarantined => {
-                    self.quarantined(&mut account)?
+                    self.quarantined(&mut account)?;
                 }
                 _ if is_attacked => self.attack(&mut account)?,
                 0..4 => self.denied(&mut account, "api.payments.example", Some("/admin"), "path-not-allowed", None)?,

@@ -103,7 +103,7 @@ impl<W: Write + Send + 'static> AuditSink for JsonLines<W> {
         if line.len() > MAX_LINE {
             line = self.line_of(&record.abridged())?;
         }
-        self.output.write(line)
+        self.output.write(&line)
     }
 }
 

@@ -1,4 +1,5 @@
-//! A record as one line of JSON, as `serde_json` would write it, in less than half the instructions.
+//! A record as one line of JSON, as `serde_json` would write it with what is hidden [made visible](Visible), in less than
+//! half the instructions.
 //!
 //! A record is flat and most of it is text without anything to escape, which is looked for in sixteen bytes at a time.
 //! Everything else is left to `serde_json`.
@@ -9,6 +10,7 @@ use serde::Serialize;
 use serde::ser::{Error as _, Impossible, SerializeStruct, Serializer};
 
 use super::AuditRecord;
+use super::visible::Visible;
 
 type Error = serde_json::Error;
 
@@ -68,7 +70,7 @@ impl Serializer for Writer<'_> {
 
     fn serialize_str(self, text: &str) -> Result<(), Error> {
         if !needs_no_escape(text.as_bytes()) {
-            return serde_json::Serializer::new(self.0).serialize_str(text);
+            return serde_json::Serializer::with_formatter(self.0, Visible).serialize_str(text);
         }
         self.0.push(b'"');
         self.0.extend_from_slice(text.as_bytes());
@@ -77,7 +79,7 @@ impl Serializer for Writer<'_> {
     }
 
     fn collect_str<T: fmt::Display + ?Sized>(self, value: &T) -> Result<(), Error> {
-        serde_json::Serializer::new(self.0).collect_str(value)
+        serde_json::Serializer::with_formatter(self.0, Visible).collect_str(value)
     }
 
     fn serialize_some<T: Serialize + ?Sized>(self, value: &T) -> Result<(), Error> {
@@ -162,7 +164,8 @@ fn not_flat() -> Error {
     Error::custom("a field of an audit record is neither a text, a number nor a truth value")
 }
 
-/// Whether a JSON string holds these bytes as they are (RFC 8259, section 7).
+/// Whether a JSON string holds these bytes as they are (RFC 8259, section 7), and none is beyond printable ASCII, where
+/// some characters are to be made visible.
 fn needs_no_escape(text: &[u8]) -> bool {
     // What does not fill a chunk is looked at in one that overlaps the chunk before.
     if let Some(last) = text.last_chunk::<16>() {
@@ -184,7 +187,7 @@ fn all_plain<const N: usize>(chunk: &[u8; N]) -> bool {
 
 #[inline]
 fn is_escaped(byte: u8) -> u8 {
-    u8::from(byte < 0x20) | u8::from(byte == b'"') | u8::from(byte == b'\\')
+    u8::from(byte.wrapping_sub(b' ') > b'~' - b' ') | u8::from(byte == b'"') | u8::from(byte == b'\\')
 }
 
 #[cfg(test)]
@@ -248,7 +251,7 @@ mod tests {
             let mut text = vec![b'a'; length];
             let at = at.index(length);
             text[at] = byte;
-            prop_assert_eq!(needs_no_escape(&text), byte >= 0x20 && byte != b'"' && byte != b'\\');
+            prop_assert_eq!(needs_no_escape(&text), (b' '..=b'~').contains(&byte) && byte != b'"' && byte != b'\\');
         }
     }
 }

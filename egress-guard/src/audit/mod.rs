@@ -8,19 +8,23 @@ mod line;
 mod log_level;
 mod memory;
 mod metrics;
+mod ocsf;
 mod output;
 mod record;
 mod timestamp;
 #[cfg(feature = "tracing")]
 mod tracing;
+mod visible;
 
 use std::io;
 use std::sync::Arc;
 
 pub use json_lines::JsonLines;
 pub use memory::MemorySink;
+pub use ocsf::OcsfLines;
 pub(crate) use record::LineNumber;
 pub use record::{AUDIT_SCHEMA, AuditEvent, AuditRecord};
+pub(crate) use visible::bounded;
 
 #[cfg(feature = "tracing")]
 pub use self::tracing::TracingSink;

@@ -7,6 +7,7 @@ use serde::Serialize;
 
 use super::invocation::Context;
 use super::timestamp::timestamp;
+use super::visible::bounded;
 use crate::denied::shortened;
 use crate::destination::Host;
 use crate::policy::Policy;
@@ -30,7 +31,6 @@ pub const AUDIT_SCHEMA: &str = include_str!("../../schema/audit.schema.json");
 pub struct AuditRecord<'a> {
     /// What `timestamp` says, for formats that write times differently.
     #[serde(skip)]
-    #[allow(dead_code, reason = "TMP")]
     pub(crate) time: SystemTime,
     pub timestamp: String,
     pub level: &'static str,
@@ -232,11 +232,11 @@ impl<'a> AuditRecord<'a> {
 }
 
 impl AuditRecord<'_> {
-    /// The same with only the beginning of its longest texts.
+    /// The same with only the beginning of its longest texts. The others are bounded where they come from.
     pub(crate) fn abridged(&self) -> Self {
-        let path = self.path.map(|path| shortened(path, 64));
+        let path = self.path.map(|path| bounded(path, 64));
         let path_truncated = self.path_truncated.or((path != self.path).then_some(true));
-        Self { message: shortened(&self.message, 64).to_owned(), path, path_truncated, ..self.clone() }
+        Self { message: bounded(&self.message, 64).to_owned(), path, path_truncated, ..self.clone() }
     }
 }
 

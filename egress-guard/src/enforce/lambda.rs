@@ -9,8 +9,8 @@ use lambda_runtime::{BoxFuture, Diagnostic, LambdaEvent, LambdaInvocation, SnapS
 use tower_layer::Layer;
 use tower_service::Service;
 
-use crate::audit::{Context, InInvocation, Invocation, Ledger, Limits, OnlyInvocation};
-use crate::denied::{Denied, shortened};
+use crate::audit::{Context, InInvocation, Invocation, Ledger, Limits, OnlyInvocation, bounded};
+use crate::denied::Denied;
 use crate::guard::Guard;
 
 impl Guard {
@@ -114,7 +114,7 @@ impl LambdaLayer {
     fn begin(&self, context: &lambda_runtime::Context) -> Running {
         let limits = Limits { until: self.until(context.deadline(), SystemTime::now()), ..self.limits };
         let around = match Context::current() {
-            Context::Task(around) if *around.request_id == *shortened(&context.request_id, 192) => Some(around),
+            Context::Task(around) if *around.request_id == *bounded(&context.request_id, IDENTITY) => Some(around),
             _ => None,
         };
         let is_outermost = around.is_none();
@@ -222,9 +222,11 @@ impl From<super::ClientError> for Diagnostic {
     }
 }
 
+/// How many bytes each part of an invocation's identity takes in a line: the runtime takes these as they come.
+const IDENTITY: usize = 192;
+
 fn identify(context: &lambda_runtime::Context, ledger: Ledger) -> Invocation {
-    // Bounded, so that a line is: the runtime takes these as they come.
-    let bounded = |text: &str| Box::from(shortened(text, 192));
+    let bounded = |text: &str| Box::from(bounded(text, IDENTITY));
     Invocation {
         request_id: bounded(&context.request_id),
         function_name: bounded(&context.env_config.function_name),

@@ -41,7 +41,7 @@ impl Guard {
         let record = AuditRecord {
             level: "WARN",
             rejected_policy_sha256: rejected_sha256,
-            policy_source: Some(crate::denied::shortened(&layer.source, 256)),
+            policy_source: Some(crate::audit::bounded(&layer.source, 256)),
             rule_count: Some(layer.rules.len()),
             mode: layer.mode(moment.now).as_str(),
             report_only_until: layer.report_only_until.map(|day| day.to_string()),

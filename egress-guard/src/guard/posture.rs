@@ -4,8 +4,7 @@ use std::sync::atomic::Ordering;
 use std::time::SystemTime;
 
 use super::{Guard, Moment};
-use crate::audit::{AuditEvent, AuditRecord};
-use crate::denied::shortened;
+use crate::audit::{AuditEvent, AuditRecord, bounded};
 use crate::policy::{Layer, Mode, Policy};
 
 impl Guard {
@@ -24,7 +23,7 @@ impl Guard {
                 policy_id: &layer.name,
                 policy_sha256: layer.sha256.as_deref(),
                 previous_policy_sha256: previous.and_then(|layer| layer.sha256.as_deref()),
-                policy_source: Some(shortened(&layer.source, 256)),
+                policy_source: Some(bounded(&layer.source, 256)),
                 layer: (layer_count > 1).then_some(number + 1),
                 layer_count: (layer_count > 1).then_some(layer_count),
                 mode: mode.as_str(),
@@ -94,8 +93,8 @@ fn suspicious(names: impl Iterator<Item = String>) -> String {
         let upper = name.to_ascii_uppercase();
         SUSPICIOUS.contains(&upper.as_str()) || upper.starts_with("AWS_ENDPOINT_URL")
     };
-    // A name is taken as it comes, and must not steer whoever reads the line.
-    let mut found: Vec<String> = names.filter(is_suspicious).map(|name| shortened(&name, 64).to_owned()).collect();
+    // A name is taken as it comes.
+    let mut found: Vec<String> = names.filter(is_suspicious).map(|name| bounded(&name, 64).to_owned()).collect();
     found.sort_unstable();
     found.truncate(16);
     found.join(",")

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, HashMap};
 
 use super::ribbons::{Ribbon, ribbons};
-use super::words::{count, function, place};
+use super::words::{function, place};
 use crate::report::model::{Counts, Destination, Report};
 
 const MOST_FUNCTIONS: usize = 8;
@@ -64,13 +64,6 @@ impl Weight {
     fn stopped(self) -> u64 {
         self.would_deny.saturating_add(self.denied)
     }
-
-    /// In words.
-    pub(super) fn says(&self) -> String {
-        let parts = [(self.denied, "denied"), (self.would_deny, "would be denied"), (self.allowed, "allowed")];
-        let parts = parts.iter().filter(|(number, _)| *number > 0);
-        parts.map(|(number, what)| format!("{} {what}", count(*number))).collect::<Vec<_>>().join(", ")
-    }
 }
 
 type Place<'a> = (Option<&'a str>, Option<u16>, Option<&'a str>);
@@ -82,7 +75,8 @@ fn place_of(row: &Destination) -> Place<'_> {
 impl<'a> Flows<'a> {
     pub(super) fn of(report: &'a Report, top: usize) -> Self {
         let rows = &report.destinations.rows;
-        let functions = chosen(rows.iter().map(|row| (row.function.as_deref(), Weight::of(&row.counts))), MOST_FUNCTIONS);
+        let functions =
+            chosen(rows.iter().map(|row| (row.function.as_deref(), Weight::of(&row.counts))), MOST_FUNCTIONS);
         let mut places = chosen(rows.iter().map(|row| (place_of(row), Weight::of(&row.counts))), MOST_DESTINATIONS);
         sort_places(&mut places, &functions, rows);
         let at = |place: Option<usize>, all: usize| place.unwrap_or(all);
@@ -101,7 +95,13 @@ impl<'a> Flows<'a> {
         Self::drawn(report, top, &functions, &places, links)
     }
 
-    fn drawn(report: &'a Report, top: usize, functions: &[Option<&'a str>], places: &[Place<'a>], links: Vec<Link>) -> Self {
+    fn drawn(
+        report: &'a Report,
+        top: usize,
+        functions: &[Option<&'a str>],
+        places: &[Place<'a>],
+        links: Vec<Link>,
+    ) -> Self {
         let weight = |pick: &dyn Fn(&Link) -> bool| {
             links.iter().filter(|link| pick(link)).fold(Weight::default(), |mut sum, link| {
                 sum.add(link.weight);
@@ -109,20 +109,28 @@ impl<'a> Flows<'a> {
             })
         };
         let row = |number: Option<usize>, id: &str| number.filter(|n| *n < top).map(|n| format!("{id}-{}", n + 1));
-        let mut left: Vec<Node<'_>> = functions.iter().enumerate().map(|(n, name)| Node {
-            name: function(*name).to_owned(),
-            boundary: None,
-            weight: weight(&|link| link.from == n),
-            anchor: row(report.functions.rows.iter().position(|row| row.name.as_deref() == *name), "functions"),
-            y: 0.0,
-        }).collect();
-        let mut right: Vec<Node<'_>> = places.iter().enumerate().map(|(n, key)| Node {
-            name: place(key.0, key.1),
-            boundary: key.2,
-            weight: weight(&|link| link.to == n),
-            anchor: row(report.destinations.rows.iter().position(|row| place_of(row) == *key), "destinations"),
-            y: 0.0,
-        }).collect();
+        let mut left: Vec<Node<'_>> = functions
+            .iter()
+            .enumerate()
+            .map(|(n, name)| Node {
+                name: function(*name).to_owned(),
+                boundary: None,
+                weight: weight(&|link| link.from == n),
+                anchor: row(report.functions.rows.iter().position(|row| row.name.as_deref() == *name), "functions"),
+                y: 0.0,
+            })
+            .collect();
+        let mut right: Vec<Node<'_>> = places
+            .iter()
+            .enumerate()
+            .map(|(n, key)| Node {
+                name: place(key.0, key.1),
+                boundary: key.2,
+                weight: weight(&|link| link.to == n),
+                anchor: row(report.destinations.rows.iter().position(|row| place_of(row) == *key), "destinations"),
+                y: 0.0,
+            })
+            .collect();
         let others = |weight: Weight| Node { name: "others".into(), boundary: None, weight, anchor: None, y: 0.0 };
         for (nodes, rest) in [
             (&mut left, weight(&|link| link.from == functions.len())),

@@ -121,7 +121,11 @@ fn facts(report: &Report) -> Vec<Fact> {
     let fact = |name, value, note| Fact { name, value, note };
     let lambda = of(totals.invocations, "invocation", "invocations");
     vec![
-        fact("Requests allowed", count(totals.counts.requests), format!("{} connections", count(totals.counts.connections))),
+        fact(
+            "Requests allowed",
+            count(totals.counts.requests),
+            format!("{} connections", count(totals.counts.connections)),
+        ),
         fact("Functions", count(totals.functions), lambda),
         fact("Destinations", count(totals.destinations), note(totals.new_destinations, "new")),
         fact("Sent", bytes(totals.bytes_sent), format!("{} received", bytes(totals.bytes_received))),
@@ -150,17 +154,26 @@ fn notices(report: &Report) -> Vec<Notice> {
         ),
         (
             read.repeated_lines > 0,
-            format!("{} read more than once, or forged.", of(read.repeated_lines, "audit line was", "audit lines were")),
+            format!(
+                "{} read more than once, or forged.",
+                of(read.repeated_lines, "audit line was", "audit lines were")
+            ),
             "read",
         ),
         (
             totals.quarantined_environments > 0,
-            format!("{} put into quarantine.", of(totals.quarantined_environments, "environment was", "environments were")),
+            format!(
+                "{} put into quarantine.",
+                of(totals.quarantined_environments, "environment was", "environments were")
+            ),
             "functions",
         ),
         (
             totals.report_only_decisions > 0,
-            format!("{} under a policy that only reports.", of(totals.report_only_decisions, "decision was", "decisions were")),
+            format!(
+                "{} under a policy that only reports.",
+                of(totals.report_only_decisions, "decision was", "decisions were")
+            ),
             "policies",
         ),
         (
@@ -172,6 +185,11 @@ fn notices(report: &Report) -> Vec<Notice> {
             !report.suspicious_environments.rows.is_empty(),
             "An environment has variables that can lead requests elsewhere.".to_owned(),
             "suspicious-environments",
+        ),
+        (
+            !report.dropped_levels.rows.is_empty(),
+            "A function's log level drops audit lines: what is counted is too low.".to_owned(),
+            "dropped-levels",
         ),
     ];
     all.into_iter().filter(|(applies, ..)| *applies).map(|(_, text, anchor)| Notice { text, anchor }).collect()

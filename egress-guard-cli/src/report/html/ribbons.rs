@@ -108,9 +108,8 @@ fn widths(strands: &[Strand]) -> HashMap<End, f64> {
 
 fn whole(strand: &Strand, a: f64, b: f64, says: String) -> Ribbon {
     let (a_end, b_end) = (a + strand.width, b + strand.width);
-    let path = format!(
-        "M0 {a:.1}C50 {a:.1} 50 {b:.1} 100 {b:.1}L100 {b_end:.1}C50 {b_end:.1} 50 {a_end:.1} 0 {a_end:.1}Z"
-    );
+    let path =
+        format!("M0 {a:.1}C50 {a:.1} 50 {b:.1} 100 {b:.1}L100 {b_end:.1}C50 {b_end:.1} 50 {a_end:.1} 0 {a_end:.1}Z");
     Ribbon { class: strand.class, path, stopped: None, says }
 }
 

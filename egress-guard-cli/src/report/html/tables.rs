@@ -4,8 +4,8 @@ use std::borrow::Cow;
 
 use super::words::{bytes, count, function, milliseconds, of, place};
 use crate::report::model::{
-    Counts, Denial, Destination, Function, Lines, Outcome, Policy, RejectedPolicy, Report, Row, Rule, Seen,
-    SuspiciousEnvironment, Table, Time, Transfer,
+    Counts, Denial, Destination, DroppedLevels, Function, Lines, NewDestination, Outcome, Policy, RejectedPolicy,
+    Report, Row, Rule, Seen, SuspiciousEnvironment, Table, Time, Transfer,
 };
 use crate::report::rows::{Count, Traffic};
 
@@ -45,10 +45,20 @@ pub(super) enum Cell<'a> {
     /// Inside or outside.
     Boundary(&'a str),
     /// A number; what is denied or would be stands out, if it is not zero.
-    Number { text: String, tone: &'static str },
+    Number {
+        text: String,
+        tone: &'static str,
+    },
     /// A number, and how many hundredths it is of the greatest.
-    Bar { text: String, tone: &'static str, share: String },
-    Time { time: Time, is_new: bool },
+    Bar {
+        text: String,
+        tone: &'static str,
+        share: String,
+    },
+    Time {
+        time: Time,
+        is_new: bool,
+    },
     Unknown,
 }
 
@@ -74,8 +84,16 @@ const FUNCTIONS: Head = Head {
     none: Some("No function asked for anything."),
     names: &["Function"],
     figures: &[
-        "Denied", "Would be", "Requests", "Connections", "Destinations", "Sent", "Received", "Invocations",
-        "Environments", "Last seen",
+        "Denied",
+        "Would be",
+        "Requests",
+        "Connections",
+        "Destinations",
+        "Sent",
+        "Received",
+        "Invocations",
+        "Environments",
+        "Last seen",
     ],
 };
 const DESTINATIONS: Head = Head {
@@ -127,12 +145,30 @@ const SUSPICIOUS: Head = Head {
     figures: &["Lines", "First seen", "Last seen"],
 };
 
+const DROPPED: Head = Head {
+    id: "dropped-levels",
+    title: "Dropped levels",
+    about: "Functions whose log level keeps lines from the log: what is counted of these levels is too low.",
+    none: None,
+    names: &["Levels"],
+    figures: &["Lines", "First seen", "Last seen"],
+};
+const NEW: Head = Head {
+    id: "new-destinations",
+    title: "New destinations",
+    about: "What a function is first seen to ask for in the last quarter of the time.",
+    none: None,
+    names: &["Function", "Destination"],
+    figures: &["Denied", "Would be", "Requests", "Connections", "First seen", "Last seen"],
+};
+
 /// All of them, with so many rows each.
 pub(super) fn sections(report: &Report, top: usize) -> Vec<Section<'_>> {
     let context = Context { new_since: report.span.map(|span| span.new_since), top };
     let sections = [
         context.section(&report.denials, &DENIALS, "denied"),
         context.section(&report.would_deny, &WOULD_DENY, "would"),
+        context.section(&report.new_destinations, &NEW, ""),
         context.section(&report.functions, &FUNCTIONS, ""),
         context.section(&report.destinations, &DESTINATIONS, ""),
         context.section(&report.rules, &RULES, ""),
@@ -140,6 +176,7 @@ pub(super) fn sections(report: &Report, top: usize) -> Vec<Section<'_>> {
         context.section(&report.policies, &POLICIES, ""),
         context.section(&report.rejected_policies, &REJECTED, ""),
         context.section(&report.suspicious_environments, &SUSPICIOUS, ""),
+        context.section(&report.dropped_levels, &DROPPED, ""),
     ];
     sections.into_iter().filter(|section| section.total > 0 || section.head.none.is_some()).collect()
 }
@@ -151,18 +188,17 @@ struct Context {
 
 impl Context {
     fn section<'a, R: Listed>(&self, table: &'a Table<R>, head: &'static Head, tone: &'static str) -> Section<'a> {
-        let (shown, rest) = table.rows.split_at(self.top.min(table.rows.len()));
-        let (given_up, mut sum) = table.others.as_ref().map_or_else(Default::default, |others| (others.rows, others.sum));
-        rest.iter().for_each(|row| row.add_to(&mut sum));
-        let hidden = rest.len() as u64 + given_up;
-        let others = (hidden > 0).then(|| {
-            let mut cells = R::sums(&sum);
+        let (shown, others) = table.first(self.top);
+        let total = shown.len() as u64 + others.as_ref().map_or(0, |others| others.rows);
+        let others = others.map(|others| {
+            let mut cells = R::sums(&others.sum);
             cells.resize_with(head.figures.len(), || Cell::Unknown);
-            Line { heading: of(hidden, "other", "others").into(), cells }
+            Line { heading: of(others.rows, "other", "others").into(), cells }
         });
-        let scale = Scale { most: shown.iter().map(Listed::size).max().unwrap_or_default(), tone, new_since: self.new_since };
+        let scale =
+            Scale { most: shown.iter().map(Listed::size).max().unwrap_or_default(), tone, new_since: self.new_since };
         let rows = shown.iter().map(|row| row.line(&scale)).collect();
-        Section { head, rows, others, total: table.rows.len() as u64 + given_up, exact: table.exact }
+        Section { head, rows, others, total, exact: table.exact }
     }
 }
 
@@ -215,7 +251,7 @@ fn counts<'a>(counts: &Counts) -> [Cell<'a>; 4] {
 }
 
 /// A row of the model, on the page.
-trait Listed: Row<Sum: Copy> {
+trait Listed: Row {
     /// What its bar shows, if it has one.
     fn size(&self) -> u64 {
         0
@@ -356,6 +392,29 @@ impl Listed for RejectedPolicy {
 
     fn sums<'a>(sum: &Lines) -> Vec<Cell<'a>> {
         vec![number(sum.lines)]
+    }
+}
+
+impl Listed for DroppedLevels {
+    fn line<'a>(&'a self, _: &Scale) -> Line<'a> {
+        Line { heading: self.levels.as_str().into(), cells: lines(&self.lines, &self.seen).into() }
+    }
+
+    fn sums<'a>(sum: &Lines) -> Vec<Cell<'a>> {
+        vec![number(sum.lines)]
+    }
+}
+
+impl Listed for NewDestination {
+    fn line<'a>(&'a self, _: &Scale) -> Line<'a> {
+        let mut cells = vec![Cell::Text(place(Some(&self.host), Some(self.port)).into())];
+        cells.extend(counts(&self.counts));
+        cells.extend([time(self.seen.first_seen), time(self.seen.last_seen)]);
+        Line { heading: function(self.function.as_deref()).into(), cells }
+    }
+
+    fn sums<'a>(sum: &Counts) -> Vec<Cell<'a>> {
+        counts(sum).into()
     }
 }
 

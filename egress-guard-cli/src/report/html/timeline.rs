@@ -9,8 +9,8 @@ use crate::report::model::{Bucket, Counts, Time, Timeline};
 const MOST_TICKS: i64 = 9;
 /// What lies between two labels, in seconds.
 const STEPS: &[i64] = &[
-    60, 300, 600, 1_800, 3_600, 7_200, 10_800, 21_600, 43_200, 86_400, 172_800, 604_800, 1_209_600, 2_592_000, 7_776_000,
-    31_536_000,
+    60, 300, 600, 1_800, 3_600, 7_200, 10_800, 21_600, 43_200, 86_400, 172_800, 604_800, 1_209_600, 2_592_000,
+    7_776_000, 31_536_000,
 ];
 const DAY: i64 = 86_400;
 /// From the top of a band to the top of its bars: its title.
@@ -69,12 +69,22 @@ impl Chart {
             ("Denied", "denied", 44.0, |counts| counts.denied),
             ("Would be denied", "would", 44.0, |counts| counts.would_deny),
             // Ordinary clients are seen by their connections alone.
-            if has_requests { ("Requests allowed", "allowed", 84.0, |counts| counts.requests) } else { ("Connections allowed", "allowed", 84.0, |counts| counts.connections) },
+            if has_requests {
+                ("Requests allowed", "allowed", 84.0, |counts| counts.requests)
+            } else {
+                ("Connections allowed", "allowed", 84.0, |counts| counts.connections)
+            },
         ];
         let mut bands = Vec::new();
         let mut top = 0.0;
         for (title, tone, height, pick) in kinds {
-            let band = Band::of(title, tone, top, height, &buckets.iter().map(|bucket| pick(&bucket.counts)).collect::<Vec<_>>());
+            let band = Band::of(
+                title,
+                tone,
+                top,
+                height,
+                &buckets.iter().map(|bucket| pick(&bucket.counts)).collect::<Vec<_>>(),
+            );
             top = band.floor + GAP;
             bands.push(band);
         }
@@ -104,7 +114,14 @@ impl Band {
         let floor = if peak > 0 { ceiling + height } else { ceiling };
         let slot = 100.0 / numbers.len().max(1) as f64;
         // Air between few bars; many touch.
-        let width = slot * if numbers.len() <= 60 { 0.8 } else if numbers.len() <= 150 { 0.9 } else { 1.0 };
+        let width = slot
+            * if numbers.len() <= 60 {
+                0.8
+            } else if numbers.len() <= 150 {
+                0.9
+            } else {
+                1.0
+            };
         let bar = |(place, number): (usize, &u64)| {
             let height = (*number as f64 / peak as f64 * (floor - ceiling)).max(3.0);
             Bar {
@@ -149,7 +166,11 @@ fn ticks(timeline: &Timeline) -> Vec<Tick> {
         let at = Time(time.saturating_mul(1000));
         // Where hours are counted, a day begins with its date.
         let label = if step < DAY && (number == 0 || time.rem_euclid(DAY) == 0) { "%-d %b %H:%M" } else { format };
-        Tick { x: format!("{:.3}", (time - start) as f64 * 100.0 / span as f64), label: written(at, label), is_minor: number % 3 != 0 }
+        Tick {
+            x: format!("{:.3}", (time - start) as f64 * 100.0 / span as f64),
+            label: written(at, label),
+            is_minor: number % 3 != 0,
+        }
     };
     in_view.enumerate().map(tick).collect()
 }

@@ -47,7 +47,8 @@ pub(super) fn function(name: Option<&str>) -> &str {
 /// A host and its port, as far as they are known.
 pub(super) fn place(host: Option<&str>, port: Option<u16>) -> String {
     let host = host.unwrap_or("unreadable destination");
-    port.map_or_else(|| host.to_owned(), |port| format!("{host}:{port}"))
+    let host = if host.contains(':') { format!("[{host}]") } else { host.to_owned() };
+    port.map_or_else(|| host.clone(), |port| format!("{host}:{port}"))
 }
 
 /// How long a bucket is.
