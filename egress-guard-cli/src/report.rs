@@ -2,6 +2,7 @@
 
 mod count;
 mod environments;
+mod html;
 mod in_force;
 mod model;
 mod rows;
@@ -63,6 +64,8 @@ enum Format {
     Text,
     /// One JSON object, as `egress-guard schema report` explains it
     Json,
+    /// One page for a browser, with pictures, that needs nothing else
+    Html,
 }
 
 impl ReportArgs {
@@ -104,6 +107,7 @@ impl ReportArgs {
         match self.format {
             Format::Text => text::print(&mut output, report, self.top.unwrap_or(20), in_colour)?,
             Format::Json => write_json(&mut output, report)?,
+            Format::Html => html::print(&mut output, report, self.top.unwrap_or(50))?,
         }
         output.flush()
     }

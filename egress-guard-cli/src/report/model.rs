@@ -191,7 +191,7 @@ pub(crate) struct Others<S> {
 /// A row of a table.
 pub(crate) trait Row {
     /// What can be added up of it.
-    type Sum: Clone + Default + fmt::Debug + Serialize;
+    type Sum: Copy + Default + fmt::Debug + Serialize;
 
     fn add_to(&self, sum: &mut Self::Sum);
 

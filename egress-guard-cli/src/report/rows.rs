@@ -66,9 +66,9 @@ impl Seen {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize)]
 pub(crate) struct Traffic {
     #[serde(flatten)]
-    counts: Counts,
-    bytes_sent: u64,
-    bytes_received: u64,
+    pub(super) counts: Counts,
+    pub(super) bytes_sent: u64,
+    pub(super) bytes_received: u64,
 }
 
 impl Traffic {
@@ -148,7 +148,7 @@ impl Row for NewDestination {
 /// How often.
 #[derive(Clone, Copy, Debug, Default, serde::Serialize)]
 pub(crate) struct Count {
-    count: u64,
+    pub(super) count: u64,
 }
 
 impl Row for Denial {
