@@ -173,7 +173,7 @@ fn a_browser_runs_nothing_asks_for_nothing_and_shows_all_of_it() {
         }
     }
     if let Some(path) = std::env::var_os("EGRESS_GUARD_PICTURE") {
-        browser.size(1000, 1770, "light");
+        browser.size(1200, 1470, "light");
         browser.open(&folder.path().join("sample.html"));
         fs::write(root().join(path), BASE64_STANDARD.decode(browser.picture()).unwrap()).unwrap();
     }
