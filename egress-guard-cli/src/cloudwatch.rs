@@ -112,11 +112,11 @@ struct Function<'a> {
 
 /// A query of Logs Insights that is saved with the template.
 #[derive(Debug)]
-struct Query {
-    name: &'static str,
+pub(crate) struct Query {
+    pub(crate) name: &'static str,
     /// The beginning of its name in the template.
     resource: &'static str,
-    text: &'static str,
+    pub(crate) text: &'static str,
 }
 
 macro_rules! query {
@@ -127,7 +127,7 @@ macro_rules! query {
 
 const DENIALS: &Query = &query!("Denials", "denials");
 const IN_FORCE: &Query = &query!("InForce", "in-force");
-const QUERIES: &[Query] = &[
+pub(crate) const QUERIES: &[Query] = &[
     query!("Functions", "functions"),
     query!("Destinations", "destinations"),
     query!("Denials", "denials"),

@@ -17,6 +17,8 @@ use jiff::Timestamp;
 use jiff::civil::Date;
 use jiff::tz::TimeZone;
 
+pub(crate) use checks::shared;
+
 use checks::Settings;
 use code::{Code, Level};
 use finding::Finding;
@@ -136,4 +138,11 @@ impl Lint {
 fn day(text: &str) -> Result<Date, String> {
     let is_plain = text.len() == 10 && text.bytes().all(|byte| byte.is_ascii_digit() || byte == b'-');
     text.parse().ok().filter(|_| is_plain).ok_or_else(|| "write a day as in 2027-03-31".to_owned())
+}
+
+/// The codes of all that is found in a policy, for tests of what makes policies.
+#[cfg(test)]
+pub(crate) fn codes(policy: &str) -> Vec<String> {
+    let settings = Settings { today: TimeZone::UTC.to_datetime(Timestamp::now()).date(), soon: 30 };
+    checks::lint(policy, false, &settings).iter().map(Finding::code_name).collect()
 }

@@ -14,7 +14,7 @@ use clap::Args;
 use flate2::bufread::MultiGzDecoder;
 use memchr::memmem;
 
-pub(crate) use audit_line::AuditLine;
+pub(crate) use audit_line::{AuditLine, Text};
 
 use files::Progress;
 

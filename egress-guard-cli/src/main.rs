@@ -9,16 +9,18 @@ mod completions;
 mod diff;
 mod explain;
 mod import;
+mod learn;
 mod lint;
-#[allow(dead_code, reason = "TMP until the commands that read logs are there")]
 mod logs;
 mod man;
 mod output;
 mod policy_args;
+mod queries;
 mod report;
 mod schema;
 mod shown;
 mod test;
+mod verify;
 
 use std::process::ExitCode;
 
@@ -50,11 +52,14 @@ enum Command {
     Diff(diff::Diff),
     Explain(explain::Explain),
     Import(import::Import),
+    Learn(learn::Learn),
     Lint(lint::Lint),
     Man(man::Manual),
+    Queries(queries::Queries),
     Report(report::ReportArgs),
     Schema(schema::Schema),
     Test(test::Test),
+    Verify(verify::Verify),
 }
 
 fn main() -> ExitCode {
@@ -66,11 +71,14 @@ fn main() -> ExitCode {
         Command::Diff(diff) => diff.run(),
         Command::Explain(explain) => explain.run(),
         Command::Import(import) => import.run(),
+        Command::Learn(learn) => learn.run(),
         Command::Lint(lint) => lint.run(),
         Command::Man(man) => man.run(),
+        Command::Queries(queries) => queries.run(),
         Command::Report(report) => report.run(),
         Command::Schema(schema) => schema.run(),
         Command::Test(test) => test.run(),
+        Command::Verify(verify) => verify.run(),
     };
     match done {
         Ok(true) => ExitCode::SUCCESS,

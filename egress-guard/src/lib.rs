@@ -45,6 +45,7 @@
 //!   invocation and limits it.
 //! * [`AuditSink`]: who hears of it. [`JsonLines`] for CloudWatch, [`OcsfLines`] for Amazon Security Lake and others that
 //!   read OCSF, [`MemorySink`] for tests, `TracingSink` (feature `tracing`) as a bridge. [`AUDIT_SCHEMA`] describes a line.
+//!   With a [`ChainKey`], what is done to lines later shows; [`chain`] is for tools.
 //! * [`Denied`]: the error of a denied request, with a [`Reason`]; [`denied()`] finds it in any chain of errors. A
 //!   handler may return it, or a client's error, as its own.
 //! * [`draft`]: a policy's text with places, for tools.
@@ -59,7 +60,10 @@
 
 #[cfg(feature = "tracing")]
 pub use audit::TracingSink;
-pub use audit::{AUDIT_SCHEMA, AuditEvent, AuditRecord, AuditSink, JsonLines, MemorySink, OcsfLines};
+pub use audit::chain;
+pub use audit::{
+    AUDIT_SCHEMA, AuditEvent, AuditRecord, AuditSink, ChainKey, InvalidChainKey, JsonLines, MemorySink, OcsfLines,
+};
 #[cfg(feature = "lambda")]
 pub use audit::{InInvocation, in_current_invocation};
 pub use decision::{

@@ -53,6 +53,10 @@ struct Lambda;
 #[doc = include_str!("../../docs/delivery.md")]
 struct Delivery;
 
+/// The code of the page on verifying, likewise.
+#[cfg(doctest)]
+#[doc = include_str!("../../docs/verify.md")]
+struct Verify;
 /// The code of the page on OCSF, likewise.
 #[cfg(doctest)]
 #[doc = include_str!("../../docs/ocsf.md")]

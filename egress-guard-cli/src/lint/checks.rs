@@ -14,6 +14,8 @@ use jiff::civil::Date;
 
 use super::finding::Finding;
 
+pub(crate) use suffixes::shared;
+
 /// What the judgement of a policy depends on, beside its text.
 #[derive(Clone, Debug)]
 pub(crate) struct Settings {

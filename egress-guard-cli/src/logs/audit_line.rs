@@ -22,9 +22,6 @@ pub(crate) struct AuditLine<'a> {
     pub(crate) policy_id: Cow<'a, str>,
     #[serde(borrow)]
     pub(crate) mode: Cow<'a, str>,
-    #[serde(borrow, rename = "requestId")]
-    pub(crate) request_id: Option<Text<'a>>,
-    pub(crate) exchange_id: Option<u64>,
     #[serde(borrow)]
     pub(crate) action: Option<Text<'a>>,
     #[serde(borrow)]
@@ -43,8 +40,6 @@ pub(crate) struct AuditLine<'a> {
     pub(crate) dropped_levels: Option<Text<'a>>,
     #[serde(borrow)]
     pub(crate) boundary: Option<Text<'a>>,
-    #[serde(borrow)]
-    pub(crate) client: Option<Text<'a>>,
     #[serde(borrow)]
     pub(crate) stage: Option<Text<'a>>,
     #[serde(borrow)]

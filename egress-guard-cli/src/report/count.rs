@@ -1,4 +1,4 @@
-//! One pass over the lines, in memory that does not grow with them.
+//! One pass over the lines, in memory that does not grow without bound.
 
 use std::collections::HashMap;
 

@@ -1,5 +1,6 @@
 //! The audit: one record for every decision and every outcome, and the sinks that keep them.
 
+pub mod chain;
 mod invocation;
 mod json_lines;
 #[cfg_attr(not(feature = "lambda"), allow(dead_code, reason = "only the Lambda layer begins an invocation"))]
@@ -19,6 +20,7 @@ mod visible;
 use std::io;
 use std::sync::Arc;
 
+pub use chain::{ChainKey, InvalidChainKey};
 pub use json_lines::JsonLines;
 pub use memory::MemorySink;
 pub use ocsf::OcsfLines;

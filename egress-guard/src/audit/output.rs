@@ -32,7 +32,10 @@ impl<W: Write> Inner<W> {
             // By itself: with it the line could be longer than what a pipe takes in one piece.
             self.write_all(b"\n")?;
         }
-        self.write_all(line)
+        self.write_all(line)?;
+        self.writer.flush()?;
+        self.torn = false;
+        Ok(())
     }
 
     fn write_all(&mut self, bytes: &[u8]) -> io::Result<()> {
@@ -47,8 +50,6 @@ impl<W: Write> Inner<W> {
             // Until a writer that buffers has been flushed, nobody knows how much has arrived.
             self.torn = true;
         }
-        self.writer.flush()?;
-        self.torn = false;
         Ok(())
     }
 }

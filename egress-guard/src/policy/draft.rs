@@ -12,6 +12,7 @@
 
 pub use super::hosts::HostMap;
 pub use super::pattern::HostPattern;
+pub use super::services::{aws_regions, aws_services};
 
 use std::borrow::Cow;
 use std::fmt;

@@ -13,6 +13,24 @@ use super::rule::Effect;
 use table::{GLOBAL, Parts, Region, Service, Template, region_meant_by};
 use value::{check_account, check_bucket, check_endpoint, zone_of};
 
+/// The AWS services that a rule can list, as the AWS CLI calls them.
+///
+/// ```
+/// assert!(egress_guard::draft::aws_services().any(|service| service == "dynamodb"));
+/// ```
+pub fn aws_services() -> impl Iterator<Item = &'static str> {
+    Service::all().map(|service| service.name)
+}
+
+/// The AWS regions that a rule can list, `aws-global` and its like among them.
+///
+/// ```
+/// assert!(egress_guard::draft::aws_regions().any(|region| region == "ap-northeast-1"));
+/// ```
+pub fn aws_regions() -> impl Iterator<Item = &'static str> {
+    Region::all().map(|region| region.id)
+}
+
 /// Something wrong: where, what, and the cure.
 type Fault = (Option<usize>, String, String);
 

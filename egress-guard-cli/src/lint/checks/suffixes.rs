@@ -56,7 +56,7 @@ fn is_covered(pattern: &HostPattern, map: &HostMap<Vec<HostPattern>>) -> bool {
 }
 
 /// The problem and the cure of a wildcard whose names belong to many, if it is one.
-fn shared(pattern: &HostPattern) -> Option<(String, String)> {
+pub(crate) fn shared(pattern: &HostPattern) -> Option<(String, String)> {
     // What stands to the right of the last `*` is what all its names have in common.
     let common = match pattern.labels().rsplit_once('*') {
         Some((_, behind)) => behind.split_once('.')?.1,

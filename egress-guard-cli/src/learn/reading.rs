@@ -1,0 +1,158 @@
+//! The lines that are learnt from, and those that are not.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::error::Error;
+
+use super::line::{Asked, Event, Refused, destination};
+use super::traffic::{Learnt, Moment, Traffic};
+use super::usage::Usage;
+use crate::logs::{AuditLine, Entry, LogArgs};
+use crate::shown::shortened;
+
+/// How many different things are told of what is not learnt; others are counted with the last.
+const TOLD: usize = 1000;
+/// As long as the name of a policy can be.
+const LONGEST_NAME: usize = 64;
+
+#[derive(Debug, Default)]
+pub(super) struct Read {
+    pub(super) traffic: Traffic,
+    /// All requests that were sent, and all connections, those that are not learnt too.
+    requests: Usage,
+    connections: Usage,
+    pub(super) policies: BTreeSet<String>,
+    /// What was sent and is not learnt, by reason and place.
+    pub(super) refused: BTreeMap<(Refused, String), u64>,
+    /// What was denied for what it was.
+    pub(super) denied: BTreeMap<String, Learnt>,
+    pub(super) denials: u64,
+    /// Lines that are not whole, and where the first stands and what it lacks.
+    pub(super) torn: u64,
+    pub(super) first_torn: Option<String>,
+    pub(super) goes_through_proxy: bool,
+}
+
+impl Read {
+    /// Reads the lines of some functions and policies, or of all.
+    pub(super) fn logs(logs: &LogArgs, functions: &[String], policies: &[String]) -> Result<Self, Box<dyn Error>> {
+        let mut read = Self::default();
+        let mut seen = 0_u64;
+        let tally = logs.read(|entry| {
+            seen += 1;
+            read.entry(entry, |line| {
+                let is_of = |wanted: &[String], it: Option<&str>| {
+                    wanted.is_empty() || wanted.iter().any(|name| Some(name.as_str()) == it)
+                };
+                is_of(functions, line.function_name.as_deref()) && is_of(policies, Some(&*line.policy_id))
+            });
+            Ok(())
+        })?;
+        if read.traffic.endpoints.is_empty() && read.refused.is_empty() {
+            let filter =
+                if functions.is_empty() && policies.is_empty() { "" } else { " of these functions and policies" };
+            let torn = read.first_torn.map(|torn| format!("; {torn}")).unwrap_or_default();
+            return Err(format!(
+                "there is nothing to learn: of {} lines {seen} are of the audit, and none{filter} is about a request that was sent{torn}",
+                tally.lines
+            )
+            .into());
+        }
+        Ok(read)
+    }
+
+    /// How often something was sent: requests, or where none are known, connections.
+    pub(super) fn all(&self) -> (&Usage, &'static str) {
+        if self.requests.count > 0 { (&self.requests, "request") } else { (&self.connections, "connection") }
+    }
+
+    pub(super) fn entry(&mut self, entry: Entry<'_>, is_wanted: impl Fn(&AuditLine<'_>) -> bool) {
+        let line = AuditLine::parse(entry.text).and_then(|line| match line.time() {
+            Some(at) => Ok((line, at)),
+            None => Err("its timestamp is no time".to_owned()),
+        });
+        let (line, at) = match line {
+            Ok(read) => read,
+            Err(error) => {
+                self.torn += 1;
+                self.first_torn.get_or_insert_with(|| {
+                    format!("{} is no whole audit line: {}", entry.place, shortened(&error, 120))
+                });
+                return;
+            }
+        };
+        if !is_wanted(&line) {
+            return;
+        }
+        let is_decision = line.event_type == "egress_decision";
+        match line.action.as_deref() {
+            Some("denied") if is_decision => self.denial(&line),
+            Some("allowed") if is_decision || line.event_type == "egress_outcome" => {
+                let function = line.function_name.as_deref().and_then(|name| self.traffic.function(name));
+                self.sent(&line, &Moment { at, function }, is_decision);
+            }
+            _ => {}
+        }
+    }
+
+    fn sent(&mut self, line: &AuditLine<'_>, moment: &Moment, is_decision: bool) {
+        self.goes_through_proxy |= line.peer_is_proxy == Some(true);
+        let usage = moment.usage();
+        if is_decision {
+            let is_name = line.policy_id.len() <= LONGEST_NAME;
+            if is_name && self.policies.len() < TOLD && !self.policies.contains(&*line.policy_id) {
+                self.policies.insert(line.policy_id.clone().into_owned());
+            }
+            match line.stage.as_deref() {
+                Some("request" | "redirect") => self.requests.merge(&usage),
+                Some("connection") => self.connections.merge(&usage),
+                _ => {}
+            }
+        }
+        let learnt = Event::of(line).and_then(|event| match event {
+            None => Ok(()),
+            Some(Event::Request(asked)) => self.traffic.request(&asked, &usage),
+            Some(Event::Connection { destination, peer }) => self.traffic.connection(&destination, peer, &usage),
+            Some(Event::Outcome { asked, peer, is_answered }) => self.traffic.outcome(&asked, peer, is_answered),
+        });
+        if let Err(refused) = learnt {
+            self.refuse(line, refused);
+        }
+    }
+
+    fn refuse(&mut self, line: &AuditLine<'_>, refused: Refused) {
+        let host = shortened(line.host.as_deref().unwrap_or("no host"), 100);
+        let place = line.port.map_or(host.clone(), |port| format!("{host}:{port}"));
+        let mut key = (refused, place);
+        let is_one_more = self.refused.len() >= TOLD && !self.refused.contains_key(&key);
+        if is_one_more || refused == Refused::TooMany {
+            key.1 = "further places".to_owned();
+        }
+        *self.refused.entry(key).or_default() += 1;
+    }
+
+    /// Keeps what was denied for what it was, and not for how much or when, to see that it is not allowed by accident.
+    fn denial(&mut self, line: &AuditLine<'_>) {
+        const BY_RULES: &[&str] = &[
+            "ambiguous-path",
+            "boundary-not-allowed",
+            "denied-by-rule",
+            "host-not-allowed",
+            "ip-literal-not-allowed",
+            "method-not-allowed",
+            "path-not-allowed",
+            "port-not-allowed",
+            "rule-expired",
+            "scheme-not-allowed",
+        ];
+        self.denials += 1;
+        let is_by_rules = line.reason.as_deref().is_some_and(|reason| BY_RULES.contains(&reason));
+        if !is_by_rules || self.denied.len() >= TOLD || line.path_truncated == Some(true) {
+            return;
+        }
+        let is_request = line.path.is_some();
+        let Some(destination) = destination(line, is_request) else { return };
+        let method = line.method.as_deref().and_then(|method| method.parse().ok());
+        let key = format!("{} {destination} {is_request}", line.method.as_deref().unwrap_or_default());
+        self.denied.entry(key).or_insert_with(|| Learnt::of(Asked { destination, method, is_cut: false }, is_request));
+    }
+}

@@ -1,0 +1,222 @@
+//! What has been read of a log, in memory that does not grow with the lines that are as they should be.
+
+use std::collections::{BTreeMap, HashMap};
+
+use egress_guard::ChainKey;
+use egress_guard::chain::{Checker, Link};
+use serde::Deserialize;
+
+use super::finding::{Finding, Kind, Of};
+use super::order::Order;
+use super::places::{At, Places, Run};
+use crate::logs::{AuditLine, Entry, Place, Text};
+
+/// The lines so far.
+///
+/// Each line is judged by itself, since its key follows from its place alone; so their order, and that of the files, does
+/// not matter. What is kept of a chain is which places there have been, as runs.
+#[derive(Debug)]
+pub(super) struct Log {
+    pub(super) keys: Vec<ChainKey>,
+    /// The names of the files.
+    pub(super) files: Vec<String>,
+    /// Those with a line that holds; without a key, all.
+    pub(super) chains: HashMap<Box<str>, Chain>,
+    pub(super) environments: BTreeMap<u64, Environment>,
+    /// Lines that do not hold, and how many more there are than are kept.
+    pub(super) broken: Vec<Broken>,
+    pub(super) broken_more: u64,
+    /// Lines that say they are of the audit, and are not.
+    pub(super) foreign: Sighting,
+    /// What is not whole.
+    pub(super) torn: Sighting,
+}
+
+/// A chain, as far as it has been read.
+#[derive(Debug, Default)]
+pub(super) struct Chain {
+    checker: Option<Checker>,
+    pub(super) lines: u64,
+    pub(super) seen: Places,
+    /// What the process says it could not write.
+    pub(super) lost: Places,
+    pub(super) doubled: Sighting,
+    pub(super) moved: Sighting,
+    order: Order,
+    pub(super) end: End,
+}
+
+/// The last line of a chain.
+#[derive(Clone, Debug, Default)]
+pub(super) struct End {
+    pub(super) place: u64,
+    pub(super) event_type: String,
+    pub(super) timestamp: String,
+    pub(super) environment_id: u64,
+    pub(super) at: At,
+}
+
+/// The numbers of a guard's lines in its environment.
+#[derive(Debug, Default)]
+pub(super) struct Environment {
+    pub(super) seqs: Places,
+    pub(super) doubled: Sighting,
+    /// Lines without a place in a chain.
+    pub(super) unchained: Sighting,
+}
+
+/// A line that does not hold.
+#[derive(Debug)]
+pub(super) struct Broken {
+    pub(super) chain_id: Box<str>,
+    pub(super) place: u64,
+    pub(super) at: At,
+}
+
+/// More than this many are only counted.
+const MOST_BROKEN: usize = 1 << 16;
+
+/// How often something was seen, where first, and the least and the greatest of its numbers.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Sighting {
+    pub(super) count: u64,
+    at: Option<At>,
+    numbers: Option<(u64, u64)>,
+}
+
+impl Sighting {
+    fn add(&mut self, number: Option<u64>, at: At) {
+        self.count += 1;
+        self.at.get_or_insert(at);
+        if let Some(number) = number {
+            let (least, greatest) = self.numbers.unwrap_or((number, number));
+            self.numbers = Some((least.min(number), greatest.max(number)));
+        }
+    }
+
+    pub(super) fn finding(&self, kind: Kind, of: Of) -> Option<Finding> {
+        let Self { count, at, numbers } = *self;
+        (count > 0).then(|| Finding { count, at, numbers, ..Finding::new(kind, of) })
+    }
+}
+
+/// All that a line of anybody's needs to be taken for one of the audit.
+#[derive(Deserialize)]
+struct Claim<'a> {
+    #[serde(borrow)]
+    event_type: Option<Text<'a>>,
+}
+
+impl Log {
+    pub(super) fn new(keys: Vec<ChainKey>) -> Self {
+        Self {
+            keys,
+            files: Vec::new(),
+            chains: HashMap::new(),
+            environments: BTreeMap::new(),
+            broken: Vec::new(),
+            broken_more: 0,
+            foreign: Sighting::default(),
+            torn: Sighting::default(),
+        }
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.chains.is_empty() && self.environments.is_empty() && self.broken.is_empty() && self.foreign.count == 0
+    }
+
+    pub(super) fn read(&mut self, entry: Entry<'_>) {
+        let at = self.at(entry.place);
+        match (Link::parse(entry.text), AuditLine::parse(entry.text)) {
+            (Some(link), line) => self.read_chained(&link, line.ok().as_ref(), at),
+            (None, Ok(line)) => {
+                let environment = self.environments.entry(line.environment_id).or_default();
+                environment.unchained.add(None, at);
+                environment.add(line.seq, at);
+            }
+            (None, Err(_)) => match serde_json::from_str(entry.text) {
+                Ok(Claim { event_type: Some(claimed) }) if claimed.starts_with("egress_") => self.foreign.add(None, at),
+                Ok(_) => {}
+                Err(_) => self.torn.add(None, at),
+            },
+        }
+    }
+
+    fn read_chained(&mut self, link: &Link<'_>, line: Option<&AuditLine<'_>>, at: At) {
+        if !self.holds(link) {
+            if self.broken.len() < MOST_BROKEN {
+                self.broken.push(Broken { chain_id: link.chain_id.into(), place: link.chain_seq.into(), at });
+            } else {
+                self.broken_more += 1;
+            }
+            return;
+        }
+        let chain = self.chains.entry(link.chain_id.into()).or_default();
+        let is_new = chain.add(link, line, at);
+        if let Some(line) = line.filter(|_| is_new) {
+            self.environments.entry(line.environment_id).or_default().add(line.seq, at);
+        }
+    }
+
+    /// Whether a line is one that the key's owner wrote; without a key every line is taken for one.
+    fn holds(&mut self, link: &Link<'_>) -> bool {
+        if self.keys.is_empty() {
+            return true;
+        }
+        if let Some(checker) = self.chains.get_mut(link.chain_id).and_then(|chain| chain.checker.as_mut()) {
+            return checker.holds(link);
+        }
+        let mut checkers = self.keys.iter().filter_map(|key| Checker::new(key, link.chain_id));
+        let Some(checker) = checkers.find_map(|mut checker| checker.holds(link).then_some(checker)) else {
+            return false;
+        };
+        self.chains.insert(link.chain_id.into(), Chain { checker: Some(checker), ..Chain::default() });
+        true
+    }
+
+    fn at(&mut self, place: Place<'_>) -> At {
+        if self.files.last().is_none_or(|file| file != place.file) {
+            self.files.push(place.file.to_owned());
+        }
+        At { file: self.files.len() - 1, number: place.number }
+    }
+}
+
+impl Chain {
+    /// Adds a line that holds; false if it is there already.
+    fn add(&mut self, link: &Link<'_>, line: Option<&AuditLine<'_>>, at: At) -> bool {
+        let place = u64::from(link.chain_seq);
+        self.lines += 1;
+        if !self.seen.insert(place, at) {
+            self.doubled.add(Some(place), at);
+            return false;
+        }
+        if link.chain_lost > 0 {
+            let (first, last) = (place - u64::from(link.chain_lost), place - 1);
+            self.lost.cover(Run { first, last, first_at: at, last_at: at });
+        }
+        let Some(line) = line else { return true };
+        let time = line.time();
+        if time.is_some_and(|time| !self.order.follows(place, time.as_millisecond(), at.file)) {
+            self.moved.add(Some(place), at);
+        }
+        if place > self.end.place {
+            self.end = End {
+                place,
+                event_type: line.event_type.to_string(),
+                timestamp: line.timestamp.to_string(),
+                environment_id: line.environment_id,
+                at,
+            };
+        }
+        true
+    }
+}
+
+impl Environment {
+    fn add(&mut self, seq: u64, at: At) {
+        if !self.seqs.insert(seq, at) {
+            self.doubled.add(Some(seq), at);
+        }
+    }
+}
