@@ -12,7 +12,7 @@ impl<R: Row> Table<R> {
     pub(super) fn first(&self, top: usize) -> (&[R], Option<Others<R::Sum>>) {
         let (first, more) = self.rows.split_at(top.min(self.rows.len()));
         let (rows, mut sum) = match &self.others {
-            Some(others) => (others.rows, others.sum.clone()),
+            Some(others) => (others.rows, others.sum),
             None => (0, R::Sum::default()),
         };
         more.iter().for_each(|row| row.add_to(&mut sum));

@@ -1,4 +1,4 @@
-//! Chromium without a window, spoken to over pipes by the DevTools protocol.
+//! Chromium without a window, spoken to over pipes by the `DevTools` protocol.
 
 use std::io::{BufRead, BufReader, Write};
 use std::path::{Path, PathBuf};
@@ -55,16 +55,16 @@ impl Browser {
         let (input, output) = (process.stdin.take().unwrap(), BufReader::new(process.stdout.take().unwrap()));
         let mut browser =
             Self { process, input, output, session: None, sent: 0, events: Vec::new(), _profile: profile };
-        let created = browser.call("Target.createTarget", json!({"url": "about:blank"}));
+        let created = browser.call("Target.createTarget", &json!({"url": "about:blank"}));
         let attach = json!({"targetId": created["targetId"], "flatten": true});
-        browser.session = browser.call("Target.attachToTarget", attach)["sessionId"].as_str().map(str::to_owned);
+        browser.session = browser.call("Target.attachToTarget", &attach)["sessionId"].as_str().map(str::to_owned);
         for domain in ["Page", "Network", "Log", "Runtime", "Audits"] {
-            browser.call(&format!("{domain}.enable"), json!({}));
+            browser.call(&format!("{domain}.enable"), &json!({}));
         }
         Some(browser)
     }
 
-    pub(crate) fn call(&mut self, method: &str, params: Value) -> Value {
+    pub(crate) fn call(&mut self, method: &str, params: &Value) -> Value {
         self.sent += 1;
         let mut message = json!({"id": self.sent, "method": method, "params": params});
         if let Some(session) = &self.session {
@@ -93,7 +93,7 @@ impl Browser {
     /// Opens a file, with nothing reported before.
     pub(crate) fn open(&mut self, file: &Path) {
         self.events.clear();
-        let navigated = self.call("Page.navigate", json!({"url": format!("file://{}", file.display())}));
+        let navigated = self.call("Page.navigate", &json!({"url": format!("file://{}", file.display())}));
         assert!(navigated["errorText"].is_null(), "{navigated}");
         while !self.events.iter().any(|event| event["method"] == "Page.loadEventFired") {
             let event = self.receive();
@@ -105,22 +105,22 @@ impl Browser {
 
     pub(crate) fn size(&mut self, width: u32, height: u32, scheme: &str) {
         let metrics = json!({"width": width, "height": height, "deviceScaleFactor": 1, "mobile": width < 600});
-        self.call("Emulation.setDeviceMetricsOverride", metrics);
+        self.call("Emulation.setDeviceMetricsOverride", &metrics);
         let features = json!({"features": [{"name": "prefers-color-scheme", "value": scheme}]});
-        self.call("Emulation.setEmulatedMedia", features);
+        self.call("Emulation.setEmulatedMedia", &features);
     }
 
     /// What an expression gives, which the page's own policy does not hinder.
     pub(crate) fn evaluate(&mut self, expression: &str) -> Value {
         let params = json!({"expression": expression, "returnByValue": true, "awaitPromise": true});
-        let result = self.call("Runtime.evaluate", params);
+        let result = self.call("Runtime.evaluate", &params);
         assert!(result["exceptionDetails"].is_null(), "{}", result["exceptionDetails"]);
         result["result"]["value"].clone()
     }
 
     /// The PNG of what is seen, in base64.
     pub(crate) fn picture(&mut self) -> String {
-        let picture = self.call("Page.captureScreenshot", json!({"format": "png"}));
+        let picture = self.call("Page.captureScreenshot", &json!({"format": "png"}));
         picture["data"].as_str().unwrap().to_owned()
     }
 

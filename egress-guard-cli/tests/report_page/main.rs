@@ -173,13 +173,37 @@ fn a_browser_runs_nothing_asks_for_nothing_and_shows_all_of_it() {
         }
     }
     if let Some(path) = std::env::var_os("EGRESS_GUARD_PICTURE") {
-        browser.size(1200, 1240, "light");
+        browser.size(1200, 1470, "light");
         browser.open(&folder.path().join("sample.html"));
         fs::write(root().join(path), BASE64_STANDARD.decode(browser.picture()).unwrap()).unwrap();
     }
 }
 
-/// Otherwise the test above could not fail.
+#[test]
+fn an_accessibility_checker_has_nothing_to_say() {
+    let checker = root().join("target/browser/node_modules/axe-core/axe.min.js");
+    let Ok(checker) = fs::read_to_string(&checker) else {
+        assert!(egress_guard_tests::may_skip(), "axe-core is not at {}: run `.ci/browser`", checker.display());
+        eprintln!("skipped: axe-core is not installed; `.ci/browser` does it");
+        return;
+    };
+    let Some(mut browser) = Browser::start() else { return };
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("page.html");
+    fs::write(&file, report(&sample(), &["--format", "html"])).unwrap();
+    for (width, scheme) in [(360, "light"), (1440, "light"), (1440, "dark")] {
+        browser.size(width, 900, scheme);
+        browser.open(&file);
+        browser.evaluate(&format!("{checker};0"));
+        let found = browser.evaluate(
+            "axe.run(document).then(r => [r.passes.length, r.violations.map(v => v.id + ' ' + v.nodes.slice(0, 3).map(n => n.html + n.failureSummary))])",
+        );
+        assert!(found[0].as_u64().unwrap() > 10, "{found}");
+        assert_eq!(found[1], json!([]), "{width} {scheme}");
+    }
+}
+
+/// Otherwise the tests above could not fail.
 #[test]
 fn without_its_policy_and_its_escapes_the_browser_would_be_seen_to_act() {
     let Some(mut browser) = Browser::start() else { return };

@@ -17,6 +17,9 @@ const DAY: i64 = 86_400;
 const TITLE: f64 = 26.0;
 const GAP: f64 = 14.0;
 
+/// A count: its title, colour, height, and where it is found.
+type Kind = (&'static str, &'static str, f64, fn(&Counts) -> u64);
+
 pub(super) struct Chart {
     pub(super) bands: Vec<Band>,
     pub(super) ticks: Vec<Tick>,
@@ -65,7 +68,7 @@ impl Chart {
     pub(super) fn of(timeline: &Timeline) -> Self {
         let buckets = timeline.buckets.as_slice();
         let has_requests = buckets.iter().any(|bucket| bucket.counts.requests > 0);
-        let kinds: [(&str, &str, f64, fn(&Counts) -> u64); 3] = [
+        let kinds: [Kind; 3] = [
             ("Denied", "denied", 44.0, |counts| counts.denied),
             ("Would be denied", "would", 44.0, |counts| counts.would_deny),
             // Ordinary clients are seen by their connections alone.

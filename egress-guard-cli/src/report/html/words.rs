@@ -15,7 +15,7 @@ pub(super) fn count(number: impl Borrow<u64>) -> String {
 /// A number of things.
 pub(super) fn of(number: impl Borrow<u64>, one: &str, more: &str) -> String {
     let number = *number.borrow();
-    if number == 1 { format!("1 {one}") } else { format!("{} {more}", count(&number)) }
+    if number == 1 { format!("1 {one}") } else { format!("{} {more}", count(number)) }
 }
 
 pub(super) fn bytes(number: u64) -> String {
