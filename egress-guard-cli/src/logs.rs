@@ -2,6 +2,7 @@
 
 mod audit_line;
 mod documents;
+mod entries;
 mod files;
 mod lines;
 
@@ -12,7 +13,6 @@ use std::path::{Path, PathBuf};
 
 use clap::Args;
 use flate2::bufread::MultiGzDecoder;
-use memchr::memmem;
 
 pub(crate) use audit_line::{AuditLine, Text};
 
@@ -69,7 +69,7 @@ impl LogArgs {
     pub(crate) fn read(&self, mut each: impl FnMut(Entry<'_>) -> Result<()>) -> Result<Tally> {
         let files = files::find(&self.logs)?;
         let progress = Progress::of(&files)?;
-        let mut reader = Reader { each: &mut each, tally: Tally::default() };
+        let mut reader = Reader { each: &mut each, tally: Tally::default(), pretty: None };
         for file in &files {
             let name = crate::shown::shown(&file.name());
             let input = progress.follow(file.open().map_err(|error| format!("{name}: {error}"))?);
@@ -79,7 +79,7 @@ impl LogArgs {
             })?;
         }
         progress.finish();
-        Ok(reader.tally)
+        reader.finish()
     }
 }
 
@@ -102,9 +102,25 @@ impl From<io::Error> for Failure {
 struct Reader<'a, F> {
     each: &'a mut F,
     tally: Tally,
+    /// Where an audit line first went over several lines.
+    pretty: Option<String>,
 }
 
 impl<F: FnMut(Entry<'_>) -> Result<()>> Reader<'_, F> {
+    /// Any application may print what looks like a line of such a log; but where there is nothing else, it is one.
+    fn finish(self) -> Result<Tally> {
+        let Some(place) = self.pretty else { return Ok(self.tally) };
+        let told = format!(
+            "{place} is within an audit line that goes over several lines, as `aws logs tail --format json` prints it: use \
+             `--format short`"
+        );
+        if self.tally.lines == self.tally.other {
+            return Err(told.into());
+        }
+        eprintln!("egress-guard: passed over: {told}");
+        Ok(self.tally)
+    }
+
     fn read(&mut self, file: &str, input: impl Read) -> std::result::Result<(), Failure> {
         let mut input = BufReader::with_capacity(BUFFER, input);
         if input.fill_buf()?.starts_with(&[0x1f, 0x8b]) {
@@ -123,10 +139,12 @@ impl<F: FnMut(Entry<'_>) -> Result<()>> Reader<'_, F> {
             let place = Place { file, number };
             match lines::pretty(line) {
                 Some(lines::Pretty::Message(message)) => self.event(&message, place),
-                Some(lines::Pretty::AuditLine) => Err(Failure::Log(format!(
-                    "line {number} is within an audit line that goes over several lines, as `aws logs tail --format json` \
-                     prints it: use `--format short`"
-                ))),
+                Some(lines::Pretty::AuditLine) => {
+                    self.tally.lines += 1;
+                    self.tally.other += 1;
+                    self.pretty.get_or_insert_with(|| place.to_string());
+                    Ok(())
+                }
                 None => self.event(&String::from_utf8_lossy(line), place),
             }
         })
@@ -134,32 +152,15 @@ impl<F: FnMut(Entry<'_>) -> Result<()>> Reader<'_, F> {
 
     fn event(&mut self, event: &str, place: Place<'_>) -> std::result::Result<(), Failure> {
         self.tally.lines += 1;
-        match json_of(event) {
-            Some(text) => (self.each)(Entry { text, place }).map_err(Failure::Reader),
-            None => {
-                self.tally.other += 1;
-                Ok(())
-            }
+        let mut is_other = true;
+        for text in entries::of(event) {
+            is_other = false;
+            (self.each)(Entry { text, place }).map_err(Failure::Reader)?;
         }
+        self.tally.other += u64::from(is_other);
+        Ok(())
     }
 }
-
-/// The object in an event, if it is meant to be an audit line: what stands before it, as a time and the name of a log
-/// stream, is left out.
-fn json_of(event: &str) -> Option<&str> {
-    let bytes = event.as_bytes();
-    // An audit line can stand behind a piece of the application's, which may be such an object itself. In a text within
-    // it quotes are escaped.
-    let begin = memmem::find_iter(bytes, BEGINNING).last().or_else(|| memchr::memchr(b'{', bytes))?;
-    let text = event.get(begin..)?.trim_end();
-    memmem::find(text.as_bytes(), MARK).is_some().then_some(text)
-}
-
-/// What every audit line begins with, as the library writes it.
-const BEGINNING: &[u8] = b"{\"timestamp\":\"";
-
-/// What the `event_type` of every audit line begins with.
-const MARK: &[u8] = b"\"egress_";
 
 const BUFFER: usize = 1 << 18;
 
@@ -192,10 +193,10 @@ mod tests {
             found.push((entry.text.to_owned(), entry.place.number));
             Ok(())
         };
-        let mut reader = Reader { each: &mut each, tally: Tally::default() };
+        let mut reader = Reader { each: &mut each, tally: Tally::default(), pretty: None };
         match reader.read("log", log) {
             Ok(()) => {
-                let tally = reader.tally;
+                let tally = reader.finish().map_err(|error| error.to_string())?;
                 Ok((found, tally))
             }
             Err(Failure::Log(error)) => Err(error),
