@@ -133,7 +133,7 @@ fn assert_same(got: &Value, expected: &Value, place: &str) {
 
 #[test]
 fn every_number_is_that_of_a_plain_count_in_whatever_format_the_log_is() {
-    let plan = Plan { seed: 7, lines: 8_000, days: 3, workers: 9, ..Plan::sample() };
+    let plan = Plan { seed: 7, lines: 14_000, days: 3, workers: 9, ..Plan::sample() };
     let log = generated(&plan);
     let folder = tempfile::tempdir().unwrap();
     in_every_format(&log, folder.path());
