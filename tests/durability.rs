@@ -440,7 +440,7 @@ async fn the_process() {
     let policy = (1..9).fold(layer(0), |policy, number| policy.narrowed_by(layer(number)));
     let guard = match variable("SINK").as_str() {
         // One of two with the lines of a chain, which are longer.
-        "Guards" if std::process::id() % 2 == 0 => Guard::new(
+        "Guards" if std::process::id().is_multiple_of(2) => Guard::new(
             policy,
             JsonLines::stdout().chained(ChainKey::from_bytes(b"a key of the tests, and no secret").unwrap()),
         ),
