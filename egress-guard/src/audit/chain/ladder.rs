@@ -205,7 +205,8 @@ mod tests {
         for _ in 0..600 {
             used.push(*ladder.line().bytes());
             ladder.advance();
-            let kept = [ladder.after.each_ref().map(|key| *key.bytes()).to_vec(), vec![*ladder.line().bytes()]].concat();
+            let kept =
+                [ladder.after.each_ref().map(|key| *key.bytes()).to_vec(), vec![*ladder.line().bytes()]].concat();
             assert!(kept.iter().all(|key| !used.contains(key)));
         }
     }

@@ -66,9 +66,8 @@ fn a_process_writes_lines_on_several_threads_when_it_is_asked_to() {
 
 /// What a key leaves that is as good as itself: HMAC's two states, as they are in memory.
 fn states(key: &[u8; 32]) -> [Vec<u8>; 2] {
-    const FIRST: [u32; 8] = [
-        0x6a09_e667, 0xbb67_ae85, 0x3c6e_f372, 0xa54f_f53a, 0x510e_527f, 0x9b05_688c, 0x1f83_d9ab, 0x5be0_cd19,
-    ];
+    const FIRST: [u32; 8] =
+        [0x6a09_e667, 0xbb67_ae85, 0x3c6e_f372, 0xa54f_f53a, 0x510e_527f, 0x9b05_688c, 0x1f83_d9ab, 0x5be0_cd19];
     [0x36, 0x5c].map(|pad| {
         let mut block = [pad; 64];
         block.iter_mut().zip(key).for_each(|(to, from)| *to ^= from);
