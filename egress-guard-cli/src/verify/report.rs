@@ -58,7 +58,9 @@ impl Report {
                 findings.push(finding);
             }
         }
-        let missing = findings.iter().filter(|finding| matches!(finding.kind, Kind::Gap | Kind::Lost));
+        // What only is noted explains nothing.
+        let is_missing = |finding: &&Finding| matches!(finding.kind, Kind::Gap | Kind::Lost | Kind::Beginning);
+        let missing = findings.iter().filter(is_missing).filter(|finding| !finding.is_note);
         let missing = missing.fold(0_u64, |missing, finding| missing.saturating_add(finding.count));
         if expects_chains && findings.is_empty() {
             findings.extend(unwritten(&log.environments));
