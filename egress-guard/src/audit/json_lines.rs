@@ -5,11 +5,11 @@ use std::fmt;
 use std::io::{self, Write};
 use std::sync::{Mutex, PoisonError};
 
-use super::chain::{Chain, ChainKey, LONGEST_LINK};
+use super::chain::{Chain, LONGEST_LINK};
 use super::line::line_of;
 use super::log_level::LogLevel;
 use super::output::{Output, standard_output};
-use super::{AuditRecord, AuditSink, metrics};
+use super::{AuditRecord, AuditSink, ChainKey, metrics};
 
 /// Writes each record as one line of JSON, with a single `write_all`, at once.
 ///
