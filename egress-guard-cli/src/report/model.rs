@@ -55,6 +55,9 @@ pub(crate) struct Read {
     pub(crate) unreadable_lines: u64,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) first_unreadable: Option<Unreadable>,
+    /// With a filter of functions, lines that are left out as they name none and nobody knows whose environment it is.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) lines_of_unknown_function: Option<u64>,
     /// Lines that are missing between the first and the last of an environment.
     pub(crate) lost_lines: u64,
     /// In how many environments lines are missing.

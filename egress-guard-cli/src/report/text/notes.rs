@@ -51,6 +51,12 @@ impl Page<'_> {
             let lines = count(read.unreadable_lines, "line");
             notes.push(format!("{lines} unreadable, the first {}: {}", first.place, shortened(&first.error, 120)));
         }
+        if let Some(lines) = read.lines_of_unknown_function.filter(|lines| *lines > 0) {
+            let lines = count(lines, "line");
+            notes.push(format!(
+                "{lines} left out that name no function, of environments that are not known to be of one"
+            ));
+        }
         if !notes.is_empty() {
             writeln!(output, "\n{}to look at{:#}", self.bold, self.bold)?;
         }
