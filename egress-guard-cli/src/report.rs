@@ -6,6 +6,7 @@ mod held;
 mod html;
 mod in_force;
 mod model;
+mod numbers;
 mod rows;
 mod table;
 mod text;

@@ -237,6 +237,40 @@ fn of_a_function_is_what_its_environments_do_outside_of_invocations_too() {
 }
 
 #[test]
+fn a_line_that_is_read_twice_hides_no_lost_one() {
+    let mut sample = String::new();
+    GzDecoder::new(fs::File::open(SAMPLE).unwrap()).read_to_string(&mut sample).unwrap();
+    let once = report(&[SAMPLE]);
+    assert_eq!((&once["read"]["lost_lines"], &once["read"]["environments_with_loss"]), (&json!(6), &json!(4)));
+    let lines: Vec<String> = sample.lines().map(|line| format!("{line}\n")).collect();
+    let (first, second) = (log(&lines[..2500]), log(&lines[1500..]));
+    let in_both = lines[1500..2500]
+        .iter()
+        .filter(|line| serde_json::from_str::<Value>(line.trim_end()).is_ok_and(|line| line.get("seq").is_some()));
+    let in_both = in_both.count() as u64;
+    let paths = [first.path().to_str().unwrap(), second.path().to_str().unwrap()];
+    let backwards = log(&lines.iter().rev().cloned().collect::<Vec<_>>());
+    for (name, logs, repeated) in [
+        ("twice", vec![SAMPLE, SAMPLE], once["read"]["audit_lines"].as_u64().unwrap()),
+        ("in two halves that overlap", paths.to_vec(), in_both),
+        ("the second half first", vec![paths[1], paths[0]], in_both),
+        ("backwards", vec![backwards.path().to_str().unwrap()], 0),
+    ] {
+        let read = &report(&logs)["read"];
+        assert_eq!(
+            [
+                &read["lost_lines"],
+                &read["environments_with_loss"],
+                &read["repeated_lines"],
+                &read["environments_exact"]
+            ],
+            [&json!(6), &json!(4), &json!(repeated), &json!(true)],
+            "{name}"
+        );
+    }
+}
+
+#[test]
 fn rows_that_are_not_shown_are_added_up() {
     let (all, first) = (report(&[SAMPLE]), report(&["--top", "2", SAMPLE]));
     for table in ["denials", "functions", "destinations", "rules", "outcomes", "policies"] {
