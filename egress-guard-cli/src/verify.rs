@@ -3,7 +3,6 @@
 mod finding;
 mod log;
 mod order;
-mod places;
 mod print;
 mod report;
 

@@ -4,7 +4,7 @@ use std::fmt;
 
 use serde::{Serialize, Serializer};
 
-use super::places::At;
+use crate::places::At;
 
 /// Something in a log that was not written so, or that somebody may want to know.
 #[derive(Clone, Debug, PartialEq, Eq)]

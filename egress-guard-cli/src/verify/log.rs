@@ -8,8 +8,8 @@ use serde::Deserialize;
 
 use super::finding::{Finding, Kind, Of};
 use super::order::Order;
-use super::places::{At, Places, Run};
 use crate::logs::{AuditLine, Entry, Place, Text};
+use crate::places::{At, Places, Run};
 
 /// The lines so far.
 ///

@@ -8,9 +8,9 @@ use serde::Serialize;
 
 use super::finding::{Finding, Kind, Lines, Of};
 use super::log::End;
-use super::places::At;
 use super::report::Report;
 use crate::output::write_json;
+use crate::places::At;
 
 /// A line for each finding and each note, and a few on the whole.
 pub(super) fn text(report: &Report, with_chains: bool) -> String {

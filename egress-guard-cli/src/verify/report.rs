@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use super::finding::{Finding, Kind, Of};
 use super::log::{Broken, Chain, End, Environment, Log};
-use super::places::{Places, Run};
+use crate::places::{Places, Run};
 
 /// What is found, and in what.
 #[derive(Debug)]
@@ -152,8 +152,8 @@ fn unwritten(environments: &BTreeMap<u64, Environment>) -> impl Iterator<Item = 
 
 #[cfg(test)]
 mod tests {
-    use super::super::places::{At, MOST_RUNS};
     use super::*;
+    use crate::places::{At, MOST_RUNS};
 
     #[test]
     fn of_what_is_in_too_many_pieces_no_gap_is_told() {

@@ -75,6 +75,11 @@ impl Places {
         self.runs.values().copied()
     }
 
+    /// How many runs there are.
+    pub(super) fn len(&self) -> usize {
+        self.runs.len()
+    }
+
     pub(super) fn last(&self) -> Option<u64> {
         self.runs.last_key_value().map(|(_, run)| run.last)
     }
