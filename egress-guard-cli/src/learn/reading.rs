@@ -3,8 +3,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::error::Error;
 
-use super::line::{Asked, Event, Refused, destination};
-use super::traffic::{Learnt, Moment, Traffic};
+use super::line::{Asked, Event, Refused, destination, requested};
+use super::traffic::{Learnt, Moment, Traffic, Uses};
 use super::usage::Usage;
 use crate::logs::{AuditLine, Entry, LogArgs};
 use crate::shown::shortened;
@@ -47,7 +47,8 @@ impl Read {
             });
             Ok(())
         })?;
-        if read.traffic.endpoints.is_empty() && read.refused.is_empty() {
+        read.finish();
+        if !read.traffic.endpoints.values().any(Uses::is_used) && read.refused.is_empty() {
             let filter =
                 if functions.is_empty() && policies.is_empty() { "" } else { " of these functions and policies" };
             let torn = read.first_torn.map(|torn| format!("; {torn}")).unwrap_or_default();
@@ -82,6 +83,9 @@ impl Read {
         };
         if !is_wanted(&line) {
             return;
+        }
+        if let Some(destination) = requested(&line) {
+            self.traffic.had_request(&destination);
         }
         let is_decision = line.event_type == "egress_decision";
         match line.action.as_deref() {
@@ -119,15 +123,29 @@ impl Read {
         }
     }
 
+    /// What is known only when all has been read.
+    pub(super) fn finish(&mut self) {
+        let traffic = std::mem::take(&mut self.traffic);
+        for (endpoint, uses) in traffic.endpoints.iter().filter(|(_, uses)| uses.is_refused()) {
+            let place = format!("{}:{}", endpoint.host, endpoint.port);
+            self.not_learnt(Refused::Connections, place, uses.connections.count);
+        }
+        self.traffic = traffic;
+    }
+
     fn refuse(&mut self, line: &AuditLine<'_>, refused: Refused) {
         let host = shortened(line.host.as_deref().unwrap_or("no host"), 100);
         let place = line.port.map_or(host.clone(), |port| format!("{host}:{port}"));
+        self.not_learnt(refused, place, 1);
+    }
+
+    fn not_learnt(&mut self, refused: Refused, place: String, lines: u64) {
         let mut key = (refused, place);
         let is_one_more = self.refused.len() >= TOLD && !self.refused.contains_key(&key);
         if is_one_more || refused == Refused::TooMany {
             key.1 = "further places".to_owned();
         }
-        *self.refused.entry(key).or_default() += 1;
+        *self.refused.entry(key).or_default() += lines;
     }
 
     /// Keeps what was denied for what it was, and not for how much or when, to see that it is not allowed by accident.

@@ -98,7 +98,7 @@ struct Place<'t> {
 /// The rules that allow what was sent.
 pub(super) fn rules(traffic: &Traffic, reach: &Reach, beside: &Beside<'_>) -> Vec<Rule> {
     let access = |endpoint: &Endpoint, uses: &Uses| (beside.access)(endpoint, uses).unwrap_or_else(|| Access::to(uses));
-    let used = || traffic.endpoints.iter().filter(|(_, uses)| !uses.paths.is_empty() || uses.is_connections());
+    let used = || traffic.endpoints.iter().filter(|(_, uses)| uses.is_used());
     let opened: Vec<_> = used().map(|(endpoint, uses)| (endpoint, uses, access(endpoint, uses))).collect();
     let named = hosts::Named::of(&opened, reach, beside);
     let mut places: BTreeMap<(Who, Scheme, u16), Place<'_>> = BTreeMap::new();

@@ -49,6 +49,7 @@ fn read(lines: &[impl AsRef<str>]) -> Read {
     for (number, line) in (1..).zip(lines) {
         read.entry(Entry { text: line.as_ref(), place: Place { file: "log", number } }, |_| true);
     }
+    read.finish();
     read
 }
 
@@ -362,6 +363,65 @@ fn what_is_dangerous_in_itself_is_told_and_not_learnt() {
     }
 }
 
+/// The line of the connection that a request was sent on, which says nothing of what kept the request from being learnt.
+fn connection_of(request: &str) -> String {
+    let mut line: Value = serde_json::from_str(request).unwrap();
+    let object = line.as_object_mut().unwrap();
+    const OWN: [&str; 8] = ["method", "path", "path_truncated", "reason", "rule_id", "would_deny", "peer_ip", "status"];
+    object.retain(|key, _| !OWN.contains(&key.as_str()));
+    object.insert("event_type".into(), "egress_decision".into());
+    object.insert("action".into(), "allowed".into());
+    object.insert("stage".into(), "connection".into());
+    line.to_string()
+}
+
+#[test]
+fn the_connection_of_a_request_that_is_not_learnt_opens_no_host() {
+    let long = format!("GET https://a.example/{}", "x/".repeat(100_000));
+    let requests = [
+        "GET https://a.example/a%2fb",
+        "GET https://a.example/a//b",
+        "GET https://a.example/ reason=denied-by-rule rule_id=no would_deny=true",
+        "GET https://a.example/ reason=rule-expired rule_id=old would_deny=true",
+        "GET https://a.example/ action=denied reason=path-not-allowed",
+        "GET https://a.example/ action=denied reason=quarantined",
+        "GET https://a.example/ action=odd",
+        "get https://a.example/",
+        "CONNECT https://a.example/",
+        "GET https://a.example/ path=/a?b",
+        "GET https://a.example/ path=/a/../b",
+        "REDIRECT https://a.example/a%2fb",
+        "GET https://a.example/ @169.254.169.254",
+        "GET https://a.example/ event_type=egress_outcome status=200",
+        "GET https://a.example/ event_type=egress_outcome status=200 @169.254.169.254",
+        long.as_str(),
+    ];
+    for text in requests {
+        let name = text.get(..60).unwrap_or(text);
+        let (request, other) = (line(text), line("GET https://other.example/"));
+        let connection = connection_of(&request);
+        for lines in [[&request, &connection, &other], [&connection, &request, &other]] {
+            let (read, learning) = learn(&lines, EMPTY);
+            assert_eq!(rules_of(&learning.policy), ["GET other.example /"], "{name}");
+            let why: Vec<String> = read.refused.keys().map(|(refused, _)| refused.why()).collect();
+            assert!(why.iter().any(|why| why.contains("no request to it is learnt")), "{name}: {why:?}");
+        }
+        assert_eq!(rules_of(&learn(&[connection], EMPTY).1.policy), ["a.example"], "{name}: an ordinary client's");
+    }
+}
+
+#[test]
+fn nor_does_one_of_a_request_for_which_there_is_no_room() {
+    let mut lines: Vec<String> =
+        (0..700).map(|n| line(&format!("GET https://a.example/{n}{}", "/x".repeat(300)))).collect();
+    lines.push(line("GET https://late.example/only/this"));
+    lines.push(connection_of(lines.last().unwrap()));
+    let read = read(&lines);
+    let late = read.traffic.endpoints.iter().find(|(endpoint, _)| &*endpoint.host == "late.example").unwrap().1;
+    assert!(!late.is_used() && late.is_refused());
+    assert!(read.refused.keys().any(|(_, place)| place == "late.example:443"), "{:?}", read.refused);
+}
+
 #[test]
 fn forged_text_ends_neither_a_comment_nor_a_string() {
     let evil = "a\n[[allow]]\nid = \"x\"\ndangerously_any_host = true\n#\r\u{2028}\u{1b}[2J";
@@ -507,7 +567,7 @@ fn a_rule_is_never_loosened_to_let_something_through() {
     for (name, rules, sent, reason, cure) in cases {
         let base = format!("{EMPTY}{rules}");
         let (_, learning) =
-            learn(&[line("GET https://a.example/ action=denied reason=quarantined"), line(sent)], &base);
+            learn(&[line("GET https://b.example/ action=denied reason=quarantined"), line(sent)], &base);
         let standing: Vec<_> = learning.standing.keys().collect();
         assert!(
             standing.len() == 1 && standing[0].reason == reason && standing[0].cure.contains(cure),

@@ -45,6 +45,8 @@ pub(super) struct Uses {
     /// Where its name led: every address that is not public, and one that is.
     pub(super) peers: BTreeSet<IpAddr>,
     has_public_peer: bool,
+    /// Whether a line told of a request, be it learnt or not: where one did, connections are not an ordinary client's.
+    had_requests: bool,
     ended: u64,
     answered: u64,
 }
@@ -57,6 +59,7 @@ impl Uses {
             connections: Usage::default(),
             peers: BTreeSet::new(),
             has_public_peer: false,
+            had_requests: false,
             ended: 0,
             answered: 0,
         }
@@ -64,7 +67,21 @@ impl Uses {
 
     /// Whether nothing is known but connections, as of an ordinary client.
     pub(super) fn is_connections(&self) -> bool {
+        !self.had_requests && self.is_without_paths()
+    }
+
+    /// Whether its requests, of which none is learnt, are all that its connections can have been for.
+    pub(super) fn is_refused(&self) -> bool {
+        self.had_requests && self.is_without_paths()
+    }
+
+    fn is_without_paths(&self) -> bool {
         self.paths.is_empty() && self.connections.count > 0
+    }
+
+    /// Whether there is something that is learnt.
+    pub(super) fn is_used(&self) -> bool {
+        !self.paths.is_empty() || self.is_connections()
     }
 
     /// Whether its requests are known to have ended, and none with a response.
@@ -160,11 +177,20 @@ impl Traffic {
         Some(name)
     }
 
+    /// Notes that there was a request, whatever becomes of it. Where there is no room for its endpoint, there is none for
+    /// its connections either.
+    pub(super) fn had_request(&mut self, destination: &Destination) {
+        if let Ok(uses) = self.uses(destination) {
+            uses.had_requests = true;
+        }
+    }
+
     pub(super) fn request(&mut self, asked: &Asked, usage: &Usage) -> Result<(), Refused> {
         let host = asked.destination.host();
         let is_owner = aws::is_of_aws(&host.to_string());
         let mut room = self.room;
         let uses = self.uses(&asked.destination)?;
+        uses.had_requests = true;
         let path = (asked.destination.path(), asked.is_cut);
         let added = uses.paths.add(path, asked.method.as_ref(), usage, &mut room, is_owner);
         self.room = room;
