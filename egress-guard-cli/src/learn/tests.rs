@@ -47,7 +47,9 @@ fn line(text: &str) -> String {
 fn read(lines: &[impl AsRef<str>]) -> Read {
     let mut read = Read::default();
     for (number, line) in (1..).zip(lines) {
-        read.entry(Entry { text: line.as_ref(), place: Place { file: "log", number } }, |_| true);
+        read.entry(Entry { text: line.as_ref(), place: Place { file: "log", number }, is_behind_text: false }, |_| {
+            true
+        });
     }
     read.finish();
     read

@@ -21,10 +21,10 @@ struct Event {
 
 /// Whether a log begins with such a document.
 pub(super) fn begin(log: &[u8]) -> bool {
-    let beginning = log.get(..log.len().min(4096)).unwrap_or_default().trim_ascii_start();
-    // Its keys come in any order; no audit line has this one.
-    let is_object = beginning.starts_with(b"{\"messageType\"") || beginning.starts_with(b"{\"owner\"");
-    is_object && memchr::memmem::find(beginning, b"\"messageType\"").is_some()
+    let first = log.trim_ascii_start().split(|byte| *byte == b'\n').next().unwrap_or_default();
+    // Their keys come in one of two orders.
+    let has_group = || memchr::memmem::find(first, b"\"logGroup\":\"").is_some();
+    first.starts_with(b"{\"messageType\":\"") || (first.starts_with(b"{\"owner\":\"") && has_group())
 }
 
 /// Calls `each` with every event and its number. Documents follow each other, with or without space between.
