@@ -46,6 +46,7 @@ pub(super) enum Refused {
     AmbiguousPath,
     NoPattern,
     NotOfTheGuard,
+    BehindText,
     TooMany,
     /// The connections of a host of which no request is learnt.
     Connections,
@@ -82,6 +83,10 @@ impl Refused {
                 "no rule can state its method or path; methods are in upper case, and CONNECT is none".to_owned()
             }
             Self::NotOfTheGuard => "no guard writes such a line; somebody else did, or changed it".to_owned(),
+            Self::BehindText => {
+                "other text stands before it in its event, so that whoever had the application print that may have written it"
+                    .to_owned()
+            }
             Self::Connections => {
                 "no request to it is learnt, and a rule for its connections alone would allow every method and path"
                     .to_owned()

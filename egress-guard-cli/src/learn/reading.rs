@@ -25,6 +25,8 @@ pub(super) struct Read {
     pub(super) refused: BTreeMap<(Refused, String), u64>,
     /// What was denied for what it was.
     pub(super) denied: BTreeMap<String, Learnt>,
+    /// Whether more was denied than is kept, so that nothing may be generalised.
+    pub(super) denied_more: bool,
     pub(super) denials: u64,
     /// Lines that are not whole, and where the first stands and what it lacks.
     pub(super) torn: u64,
@@ -92,13 +94,13 @@ impl Read {
             Some("denied") if is_decision => self.denial(&line),
             Some("allowed") if is_decision || line.event_type == "egress_outcome" => {
                 let function = line.function_name.as_deref().and_then(|name| self.traffic.function(name));
-                self.sent(&line, &Moment { at, function }, is_decision);
+                self.sent(&line, &Moment { at, function }, is_decision, entry.is_behind_text);
             }
             _ => {}
         }
     }
 
-    fn sent(&mut self, line: &AuditLine<'_>, moment: &Moment, is_decision: bool) {
+    fn sent(&mut self, line: &AuditLine<'_>, moment: &Moment, is_decision: bool, is_behind_text: bool) {
         self.goes_through_proxy |= line.peer_is_proxy == Some(true);
         let usage = moment.usage();
         if is_decision {
@@ -112,20 +114,32 @@ impl Read {
                 _ => {}
             }
         }
-        let learnt = Event::of(line).and_then(|event| match event {
+        let event = if is_behind_text { Err(Refused::BehindText) } else { Event::of(line) };
+        let learnt = event.and_then(|event| match event {
             None => Ok(()),
             Some(Event::Request(asked)) => self.traffic.request(&asked, &usage),
             Some(Event::Connection { destination, peer }) => self.traffic.connection(&destination, peer, &usage),
             Some(Event::Outcome { asked, peer, is_answered }) => self.traffic.outcome(&asked, peer, is_answered),
         });
         if let Err(refused) = learnt {
+            if let Refused::Denied(_) = refused {
+                self.protect(line);
+            }
             self.refuse(line, refused);
         }
     }
 
     /// What is known only when all has been read.
     pub(super) fn finish(&mut self) {
-        let traffic = std::mem::take(&mut self.traffic);
+        let mut traffic = std::mem::take(&mut self.traffic);
+        if self.denied_more {
+            for (endpoint, uses) in &mut traffic.endpoints {
+                match uses.paths.forget_more() {
+                    0 => {}
+                    lines => self.not_learnt(Refused::TooMany, endpoint.host.to_string(), lines),
+                }
+            }
+        }
         for (endpoint, uses) in traffic.endpoints.iter().filter(|(_, uses)| uses.is_refused()) {
             let place = format!("{}:{}", endpoint.host, endpoint.port);
             self.not_learnt(Refused::Connections, place, uses.connections.count);
@@ -148,7 +162,6 @@ impl Read {
         *self.refused.entry(key).or_default() += lines;
     }
 
-    /// Keeps what was denied for what it was, and not for how much or when, to see that it is not allowed by accident.
     fn denial(&mut self, line: &AuditLine<'_>) {
         const BY_RULES: &[&str] = &[
             "ambiguous-path",
@@ -163,14 +176,25 @@ impl Read {
             "scheme-not-allowed",
         ];
         self.denials += 1;
-        let is_by_rules = line.reason.as_deref().is_some_and(|reason| BY_RULES.contains(&reason));
-        if !is_by_rules || self.denied.len() >= TOLD || line.path_truncated == Some(true) {
+        if line.reason.as_deref().is_some_and(|reason| BY_RULES.contains(&reason)) {
+            self.protect(line);
+        }
+    }
+
+    /// Keeps what was denied, or would have been, for what it was, and not for how much or when, to see that it is not
+    /// allowed by accident.
+    fn protect(&mut self, line: &AuditLine<'_>) {
+        if line.path_truncated == Some(true) {
             return;
         }
         let is_request = line.path.is_some();
         let Some(destination) = destination(line, is_request) else { return };
         let method = line.method.as_deref().and_then(|method| method.parse().ok());
         let key = format!("{} {destination} {is_request}", line.method.as_deref().unwrap_or_default());
+        if self.denied.len() >= TOLD && !self.denied.contains_key(&key) {
+            self.denied_more = true;
+            return;
+        }
         self.denied.entry(key).or_insert_with(|| Learnt::of(Asked { destination, method, is_cut: false }, is_request));
     }
 }

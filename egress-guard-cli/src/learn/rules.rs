@@ -22,6 +22,8 @@ pub(super) struct Reach {
     pub(super) most_paths: usize,
     /// Hosts of which nothing is generalised.
     pub(super) exact: BTreeSet<String>,
+    /// Whether nothing is of any.
+    pub(super) is_exact: bool,
     /// Whether every name is listed as it is.
     pub(super) lists_names: bool,
 }
@@ -105,7 +107,7 @@ pub(super) fn rules(traffic: &Traffic, reach: &Reach, beside: &Beside<'_>) -> Ve
     for (endpoint, uses, access) in opened {
         let who = named.who(&endpoint.host, &uses.host);
         let keeps_first = aws::is_of_aws(&endpoint.host);
-        let limits = Limits { patterns: reach.most_paths, keeps_first, is_exact: false };
+        let limits = Limits { patterns: reach.most_paths, keeps_first, is_exact: reach.is_exact };
         let place = || Place { paths: Vec::new(), access, limits };
         let place = places.entry((who, endpoint.scheme, endpoint.port)).or_insert_with(place);
         place.paths.push(&uses.paths);

@@ -5,6 +5,7 @@ use std::net::IpAddr;
 use std::rc::Rc;
 
 use egress_guard::{AddressClass, Destination, Host, Request, Scheme};
+use http::Method;
 use jiff::Timestamp;
 
 use super::aws;
@@ -17,6 +18,8 @@ const ENDPOINTS: usize = 10_000;
 const SEGMENTS: usize = 200_000;
 const FUNCTIONS: usize = 1000;
 const ADDRESSES: usize = 64;
+/// HTTP has some forty methods, all extensions included.
+const METHODS: usize = 64;
 /// As long as a guard writes it at most.
 const LONGEST_FUNCTION: usize = 192;
 
@@ -47,6 +50,7 @@ pub(super) struct Uses {
     has_public_peer: bool,
     /// Whether a line told of a request, be it learnt or not: where one did, connections are not an ordinary client's.
     had_requests: bool,
+    methods: BTreeSet<Method>,
     ended: u64,
     answered: u64,
 }
@@ -60,6 +64,7 @@ impl Uses {
             peers: BTreeSet::new(),
             has_public_peer: false,
             had_requests: false,
+            methods: BTreeSet::new(),
             ended: 0,
             answered: 0,
         }
@@ -191,8 +196,15 @@ impl Traffic {
         let mut room = self.room;
         let uses = self.uses(&asked.destination)?;
         uses.had_requests = true;
+        let method = asked.method.as_ref().filter(|method| !uses.methods.contains(method));
+        if method.is_some() && uses.methods.len() >= METHODS {
+            return Err(Refused::TooMany);
+        }
         let path = (asked.destination.path(), asked.is_cut);
         let added = uses.paths.add(path, asked.method.as_ref(), usage, &mut room, is_owner);
+        if added.is_ok() {
+            uses.methods.extend(method.cloned());
+        }
         self.room = room;
         added.map_err(|Full| Refused::TooMany)
     }
