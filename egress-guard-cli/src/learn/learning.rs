@@ -44,7 +44,13 @@ pub(super) struct Stands {
 impl Learning {
     pub(super) fn of(read: &Read, base: Base, wildcard_from: usize, most_paths: usize) -> Result<Self, Box<dyn Error>> {
         let mut learner = Learner::new(read, base)?;
-        let mut reach = Reach { wildcard_from, most_paths, exact: Default::default(), lists_names: false };
+        let mut reach = Reach {
+            wildcard_from,
+            most_paths,
+            exact: Default::default(),
+            is_exact: read.denied_more,
+            lists_names: read.denied_more,
+        };
         let mut grown = learner.grow(&reach)?;
         if learner.conflicts(&grown.policy) {
             reach.lists_names = true;

@@ -46,7 +46,10 @@ pub(super) enum Refused {
     AmbiguousPath,
     NoPattern,
     NotOfTheGuard,
+    BehindText,
     TooMany,
+    /// The connections of a host of which no request is learnt.
+    Connections,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -80,6 +83,14 @@ impl Refused {
                 "no rule can state its method or path; methods are in upper case, and CONNECT is none".to_owned()
             }
             Self::NotOfTheGuard => "no guard writes such a line; somebody else did, or changed it".to_owned(),
+            Self::BehindText => {
+                "other text stands before it in its event, so that whoever had the application print that may have written it"
+                    .to_owned()
+            }
+            Self::Connections => {
+                "no request to it is learnt, and a rule for its connections alone would allow every method and path"
+                    .to_owned()
+            }
             Self::TooMany => {
                 "more different requests than are kept; learn from fewer lines, as with --function".to_owned()
             }
@@ -158,6 +169,15 @@ pub(super) fn destination(line: &AuditLine<'_>, has_path: bool) -> Option<Destin
         && destination.port() == port
         && destination.path() == path;
     is_same.then_some(destination)
+}
+
+/// Where a line that tells of a request went, without its path, as far as it can be read.
+pub(super) fn requested(line: &AuditLine<'_>) -> Option<Destination> {
+    let is_request = matches!(line.stage.as_deref(), Some("request" | "redirect"));
+    if !is_request && line.event_type != "egress_outcome" {
+        return None;
+    }
+    url(line.scheme.as_deref()?, line.host.as_deref()?, line.port?, "/")
 }
 
 /// The destination at a host as audit lines write it.

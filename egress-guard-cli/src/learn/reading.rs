@@ -3,8 +3,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::error::Error;
 
-use super::line::{Asked, Event, Refused, destination};
-use super::traffic::{Learnt, Moment, Traffic};
+use super::line::{Asked, Event, Refused, destination, requested};
+use super::traffic::{Learnt, Moment, Traffic, Uses};
 use super::usage::Usage;
 use crate::logs::{AuditLine, Entry, LogArgs};
 use crate::shown::shortened;
@@ -25,6 +25,8 @@ pub(super) struct Read {
     pub(super) refused: BTreeMap<(Refused, String), u64>,
     /// What was denied for what it was.
     pub(super) denied: BTreeMap<String, Learnt>,
+    /// Whether more was denied than is kept, so that nothing may be generalised.
+    pub(super) denied_more: bool,
     pub(super) denials: u64,
     /// Lines that are not whole, and where the first stands and what it lacks.
     pub(super) torn: u64,
@@ -47,7 +49,8 @@ impl Read {
             });
             Ok(())
         })?;
-        if read.traffic.endpoints.is_empty() && read.refused.is_empty() {
+        read.finish();
+        if !read.traffic.endpoints.values().any(Uses::is_used) && read.refused.is_empty() {
             let filter =
                 if functions.is_empty() && policies.is_empty() { "" } else { " of these functions and policies" };
             let torn = read.first_torn.map(|torn| format!("; {torn}")).unwrap_or_default();
@@ -83,18 +86,21 @@ impl Read {
         if !is_wanted(&line) {
             return;
         }
+        if let Some(destination) = requested(&line) {
+            self.traffic.had_request(&destination);
+        }
         let is_decision = line.event_type == "egress_decision";
         match line.action.as_deref() {
             Some("denied") if is_decision => self.denial(&line),
             Some("allowed") if is_decision || line.event_type == "egress_outcome" => {
                 let function = line.function_name.as_deref().and_then(|name| self.traffic.function(name));
-                self.sent(&line, &Moment { at, function }, is_decision);
+                self.sent(&line, &Moment { at, function }, is_decision, entry.is_behind_text);
             }
             _ => {}
         }
     }
 
-    fn sent(&mut self, line: &AuditLine<'_>, moment: &Moment, is_decision: bool) {
+    fn sent(&mut self, line: &AuditLine<'_>, moment: &Moment, is_decision: bool, is_behind_text: bool) {
         self.goes_through_proxy |= line.peer_is_proxy == Some(true);
         let usage = moment.usage();
         if is_decision {
@@ -108,29 +114,54 @@ impl Read {
                 _ => {}
             }
         }
-        let learnt = Event::of(line).and_then(|event| match event {
+        let event = if is_behind_text { Err(Refused::BehindText) } else { Event::of(line) };
+        let learnt = event.and_then(|event| match event {
             None => Ok(()),
             Some(Event::Request(asked)) => self.traffic.request(&asked, &usage),
             Some(Event::Connection { destination, peer }) => self.traffic.connection(&destination, peer, &usage),
             Some(Event::Outcome { asked, peer, is_answered }) => self.traffic.outcome(&asked, peer, is_answered),
         });
         if let Err(refused) = learnt {
+            if let Refused::Denied(_) = refused {
+                self.protect(line);
+            }
             self.refuse(line, refused);
         }
+    }
+
+    /// What is known only when all has been read.
+    pub(super) fn finish(&mut self) {
+        let mut traffic = std::mem::take(&mut self.traffic);
+        if self.denied_more {
+            for (endpoint, uses) in &mut traffic.endpoints {
+                match uses.paths.forget_more() {
+                    0 => {}
+                    lines => self.not_learnt(Refused::TooMany, endpoint.host.to_string(), lines),
+                }
+            }
+        }
+        for (endpoint, uses) in traffic.endpoints.iter().filter(|(_, uses)| uses.is_refused()) {
+            let place = format!("{}:{}", endpoint.host, endpoint.port);
+            self.not_learnt(Refused::Connections, place, uses.connections.count);
+        }
+        self.traffic = traffic;
     }
 
     fn refuse(&mut self, line: &AuditLine<'_>, refused: Refused) {
         let host = shortened(line.host.as_deref().unwrap_or("no host"), 100);
         let place = line.port.map_or(host.clone(), |port| format!("{host}:{port}"));
+        self.not_learnt(refused, place, 1);
+    }
+
+    fn not_learnt(&mut self, refused: Refused, place: String, lines: u64) {
         let mut key = (refused, place);
         let is_one_more = self.refused.len() >= TOLD && !self.refused.contains_key(&key);
         if is_one_more || refused == Refused::TooMany {
             key.1 = "further places".to_owned();
         }
-        *self.refused.entry(key).or_default() += 1;
+        *self.refused.entry(key).or_default() += lines;
     }
 
-    /// Keeps what was denied for what it was, and not for how much or when, to see that it is not allowed by accident.
     fn denial(&mut self, line: &AuditLine<'_>) {
         const BY_RULES: &[&str] = &[
             "ambiguous-path",
@@ -145,14 +176,25 @@ impl Read {
             "scheme-not-allowed",
         ];
         self.denials += 1;
-        let is_by_rules = line.reason.as_deref().is_some_and(|reason| BY_RULES.contains(&reason));
-        if !is_by_rules || self.denied.len() >= TOLD || line.path_truncated == Some(true) {
+        if line.reason.as_deref().is_some_and(|reason| BY_RULES.contains(&reason)) {
+            self.protect(line);
+        }
+    }
+
+    /// Keeps what was denied, or would have been, for what it was, and not for how much or when, to see that it is not
+    /// allowed by accident.
+    fn protect(&mut self, line: &AuditLine<'_>) {
+        if line.path_truncated == Some(true) {
             return;
         }
         let is_request = line.path.is_some();
         let Some(destination) = destination(line, is_request) else { return };
         let method = line.method.as_deref().and_then(|method| method.parse().ok());
         let key = format!("{} {destination} {is_request}", line.method.as_deref().unwrap_or_default());
+        if self.denied.len() >= TOLD && !self.denied.contains_key(&key) {
+            self.denied_more = true;
+            return;
+        }
         self.denied.entry(key).or_insert_with(|| Learnt::of(Asked { destination, method, is_cut: false }, is_request));
     }
 }

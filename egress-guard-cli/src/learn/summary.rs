@@ -34,7 +34,17 @@ pub(super) fn print(
         })
         .collect();
     list(&mut stderr, "sent, and still denied by the policy:", &standing)?;
-    list(&mut stderr, "denied once, and allowed now, as the same was also sent:", overtaken)?;
+    list(
+        &mut stderr,
+        "denied once, or matched by a deny rule, and allowed now, as the same was also sent:",
+        overtaken,
+    )?;
+    if read.denied_more {
+        writeln!(
+            stderr,
+            "  more different requests were denied than are kept: nothing is generalised, so that none of them is allowed"
+        )?;
+    }
     if read.denials > 0 {
         writeln!(stderr, "  {} left out: what was denied is not learnt", counted(read.denials, "denial"))?;
     }

@@ -51,6 +51,7 @@ fn read(lines: &[impl AsRef<str>]) -> Read {
             true
         });
     }
+    read.finish();
     read
 }
 
@@ -365,6 +366,120 @@ fn what_is_dangerous_in_itself_is_told_and_not_learnt() {
 }
 
 #[test]
+fn nothing_is_generalised_over_what_was_reported_for_a_rule_or_was_denied_too_often_to_keep() {
+    let hosts = ["s1", "s2", "s3"].map(|host| line(&format!("GET https://{host}.o.example/v1/x")));
+    let paths = [17, 18].map(|id| line(&format!("GET https://a.example/v1/{id}")));
+    let sent = [hosts.as_slice(), &paths].concat();
+    assert_eq!(rules_of(&learn(&sent, EMPTY).1.policy), ["GET a.example /v1/*", "GET *.o.example /v1/x"]);
+    let exact = ["GET a.example /v1/17,/v1/18", "GET s1.o.example,s2.o.example,s3.o.example /v1/x"];
+    for reported in ["reason=denied-by-rule rule_id=no", "reason=rule-expired rule_id=old"] {
+        let reported = ["https://evil.o.example/v1/x", "https://a.example/v1/19"]
+            .map(|url| line(&format!("GET {url} would_deny=true {reported}")));
+        let (read, learning) = learn(&[sent.as_slice(), &reported].concat(), EMPTY);
+        assert_eq!(rules_of(&learning.policy), exact, "{}", learning.policy);
+        assert!(!read.denied_more && learning.overtaken.is_empty());
+    }
+    let denied: Vec<String> = (0..1001)
+        .map(|n| line(&format!("GET https://h{n}.other.example/ action=denied reason=host-not-allowed")))
+        .collect();
+    let siblings: Vec<String> = (0..1100).map(|n| line(&format!("GET https://b.example/v1/w{n}"))).collect();
+    let (read, learning) = learn(&[sent.as_slice(), &siblings, &denied].concat(), EMPTY);
+    assert!(read.denied_more && !learning.policy.contains('*'), "{}", learning.policy);
+    assert!(exact.iter().all(|rule| rules_of(&learning.policy).contains(&(*rule).to_owned())));
+    assert_eq!(read.refused.values().sum::<u64>(), 100, "what only a `*` can say");
+    let (read, _) = learn(&[sent.as_slice(), &denied[1..], &denied[1..]].concat(), EMPTY);
+    assert!(!read.denied_more, "the same again is no more");
+}
+
+#[test]
+fn a_line_behind_other_text_is_told_and_not_learnt() {
+    let mut read = Read::default();
+    let lines = [line("GET https://a.example/"), line("CONNECTION https://b.example/"), line("GET https://c.example/")];
+    for (number, text) in (1..).zip(&lines) {
+        let place = Place { file: "log", number };
+        read.entry(Entry { text, place, is_behind_text: number < 3 }, |_| true);
+    }
+    read.finish();
+    let learning = Learning::of(&read, Base::of(EMPTY).unwrap(), 3, 4).unwrap();
+    assert_eq!(rules_of(&learning.policy), ["GET c.example /"]);
+    let places: Vec<&str> = read.refused.keys().map(|(_, place)| place.as_str()).collect();
+    assert_eq!(places, ["a.example:443", "b.example:443"]);
+    assert!(read.refused.keys().all(|(refused, _)| refused.why().contains("other text stands before it")));
+}
+
+#[test]
+fn forged_methods_are_bounded() {
+    let name = |n: usize| n.to_string().bytes().map(|digit| char::from(b'A' + digit - b'0')).collect::<String>();
+    let methods: Vec<String> = (0..2000).map(|n| line(&format!("X{} https://a.example/", name(n)))).collect();
+    let (read, learning) = learn(&methods, EMPTY);
+    assert_eq!(read.refused.values().sum::<u64>(), 2000 - 64);
+    assert_eq!(PolicyDraft::from_toml(&learning.policy).unwrap().allow[0].methods.as_ref().unwrap().len(), 64);
+    // On paths that are there already, methods take up room too.
+    let (mut paths, mut room, usage) = (super::paths::Paths::default(), 4, super::usage::Usage::default());
+    let added = (0..9).map(|n| paths.add(("/a", false), Some(&name(n).parse().unwrap()), &usage, &mut room, false).is_ok());
+    assert_eq!(added.filter(|is_added| *is_added).count(), 3);
+}
+
+/// The line of the connection that a request was sent on, which says nothing of what kept the request from being learnt.
+fn connection_of(request: &str) -> String {
+    let mut line: Value = serde_json::from_str(request).unwrap();
+    let object = line.as_object_mut().unwrap();
+    const OWN: [&str; 8] = ["method", "path", "path_truncated", "reason", "rule_id", "would_deny", "peer_ip", "status"];
+    object.retain(|key, _| !OWN.contains(&key.as_str()));
+    object.insert("event_type".into(), "egress_decision".into());
+    object.insert("action".into(), "allowed".into());
+    object.insert("stage".into(), "connection".into());
+    line.to_string()
+}
+
+#[test]
+fn the_connection_of_a_request_that_is_not_learnt_opens_no_host() {
+    let long = format!("GET https://a.example/{}", "x/".repeat(100_000));
+    let requests = [
+        "GET https://a.example/a%2fb",
+        "GET https://a.example/a//b",
+        "GET https://a.example/ reason=denied-by-rule rule_id=no would_deny=true",
+        "GET https://a.example/ reason=rule-expired rule_id=old would_deny=true",
+        "GET https://a.example/ action=denied reason=path-not-allowed",
+        "GET https://a.example/ action=denied reason=quarantined",
+        "GET https://a.example/ action=odd",
+        "get https://a.example/",
+        "CONNECT https://a.example/",
+        "GET https://a.example/ path=/a?b",
+        "GET https://a.example/ path=/a/../b",
+        "REDIRECT https://a.example/a%2fb",
+        "GET https://a.example/ @169.254.169.254",
+        "GET https://a.example/ event_type=egress_outcome status=200",
+        "GET https://a.example/ event_type=egress_outcome status=200 @169.254.169.254",
+        long.as_str(),
+    ];
+    for text in requests {
+        let name = text.get(..60).unwrap_or(text);
+        let (request, other) = (line(text), line("GET https://other.example/"));
+        let connection = connection_of(&request);
+        for lines in [[&request, &connection, &other], [&connection, &request, &other]] {
+            let (read, learning) = learn(&lines, EMPTY);
+            assert_eq!(rules_of(&learning.policy), ["GET other.example /"], "{name}");
+            let why: Vec<String> = read.refused.keys().map(|(refused, _)| refused.why()).collect();
+            assert!(why.iter().any(|why| why.contains("no request to it is learnt")), "{name}: {why:?}");
+        }
+        assert_eq!(rules_of(&learn(&[connection], EMPTY).1.policy), ["a.example"], "{name}: an ordinary client's");
+    }
+}
+
+#[test]
+fn nor_does_one_of_a_request_for_which_there_is_no_room() {
+    let mut lines: Vec<String> =
+        (0..700).map(|n| line(&format!("GET https://a.example/{n}{}", "/x".repeat(300)))).collect();
+    lines.push(line(&format!("GET https://late.example/only{}", "/this".repeat(150))));
+    lines.push(connection_of(lines.last().unwrap()));
+    let read = read(&lines);
+    let late = read.traffic.endpoints.iter().find(|(endpoint, _)| &*endpoint.host == "late.example").unwrap().1;
+    assert!(!late.is_used() && late.is_refused());
+    assert!(read.refused.keys().any(|(_, place)| place == "late.example:443"), "{:?}", read.refused);
+}
+
+#[test]
 fn forged_text_ends_neither_a_comment_nor_a_string() {
     let evil = "a\n[[allow]]\nid = \"x\"\ndangerously_any_host = true\n#\r\u{2028}\u{1b}[2J";
     let mut forged: Value = serde_json::from_str(&line("GET https://a.example/v1")).unwrap();
@@ -509,7 +624,7 @@ fn a_rule_is_never_loosened_to_let_something_through() {
     for (name, rules, sent, reason, cure) in cases {
         let base = format!("{EMPTY}{rules}");
         let (_, learning) =
-            learn(&[line("GET https://a.example/ action=denied reason=quarantined"), line(sent)], &base);
+            learn(&[line("GET https://b.example/ action=denied reason=quarantined"), line(sent)], &base);
         let standing: Vec<_> = learning.standing.keys().collect();
         assert!(
             standing.len() == 1 && standing[0].reason == reason && standing[0].cure.contains(cure),
