@@ -707,8 +707,8 @@ fn with_link_of(line: &Value, other: &str) -> String {
         line.as_object_mut().unwrap().remove(key);
     }
     let line = line.to_string();
-    let link = other.find(",\"chain_id\"").unwrap();
-    format!("{}{}\n", line.strip_suffix('}').unwrap(), &other[link..])
+    let (_, link) = other.split_once(",\"chain_id\"").unwrap();
+    format!("{},\"chain_id\"{link}\n", line.strip_suffix('}').unwrap())
 }
 
 /// A session's files, for [`trycmd`].

@@ -95,7 +95,8 @@ impl<W: Write + Send + 'static> JsonLines<W> {
     /// what has since been changed, removed, added or moved.
     ///
     /// The key of each line follows from that of the line before, which is then overwritten: what takes the process over
-    /// can go on in its name, but what was written before stays provable. A line becomes 80 bytes longer.
+    /// can go on in its name, but what was written before stays provable, as far as memory can be overwritten. A line becomes
+    /// 80 bytes longer.
     ///
     /// ```no_run
     /// use egress_guard::{ChainKey, Guard, JsonLines, Policy};

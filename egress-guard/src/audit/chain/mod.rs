@@ -7,8 +7,6 @@
 pub(super) mod key;
 mod ladder;
 mod link;
-#[cfg(all(test, target_os = "linux"))]
-mod memory_tests;
 
 use std::io::{self, Write};
 
@@ -110,6 +108,10 @@ impl Current {
         writeln!(line, ",\"mac\":\"{mac}\"}}")
     }
 }
+
+#[cfg(test)]
+#[cfg(target_os = "linux")]
+mod memory_tests;
 
 #[cfg(test)]
 mod tests {
