@@ -66,8 +66,9 @@ pub(crate) struct Learn {
     /// Replace the output file if it exists
     #[arg(long, requires = "output")]
     force: bool,
-    /// Write one `*.` for so many names side by side that are used alike and have one owner; 0 writes none
-    #[arg(long, value_name = "N", default_value_t = 5)]
+    /// Write one `*.` for so many names side by side that are used alike, and `*` for so many first segments of paths that
+    /// are ids, if you know that they have one owner; 0 writes none
+    #[arg(long, value_name = "N", default_value_t = 0)]
     wildcard_from: usize,
     /// List so many paths of a host and port before folders become `**`
     #[arg(long, value_name = "N", default_value_t = 20, value_parser = at_least_one)]

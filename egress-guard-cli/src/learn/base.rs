@@ -7,8 +7,9 @@ use std::time::SystemTime;
 
 use egress_guard::draft::{HostPattern, PolicyDraft, RuleDraft};
 use egress_guard::{Decision, Policy, Reason, Request, RuleId};
-use toml_edit::{ArrayOfTables, DocumentMut, Item, Table};
+use toml_edit::{ArrayOfTables, DocumentMut, Item, Table, Value};
 
+use super::paths::may_hold_a_secret;
 use super::rules::{Access, Rule};
 use super::traffic::{Learnt, Traffic};
 use super::usage::Usage;
@@ -36,6 +37,8 @@ pub(super) struct Used {
     pub(super) usage: Usage,
     pub(super) hosts: BTreeSet<String>,
     pub(super) is_connections: bool,
+    /// Whether the method of some request is not known.
+    pub(super) is_redirected: bool,
     /// Whether some request was answered, or is not known to have ended.
     pub(super) is_alive: bool,
 }
@@ -132,10 +135,19 @@ impl Grown {
                 used.usage.merge(usage);
                 used.hosts.insert(endpoint.host.to_string());
                 used.is_connections |= !learnt.is_request;
+                used.is_redirected |= learnt.is_request && learnt.asked.method.is_none();
                 used.is_alive |= !of_endpoint.is_dead();
             }
         });
         uses
+    }
+
+    /// The new rules whose paths may hold a secret.
+    pub(super) fn secretive(&self) -> Vec<String> {
+        let rules = self.document.get("allow").and_then(Item::as_array_of_tables).into_iter().flatten();
+        let secretive = rules.filter(|rule| paths_of(rule).any(may_hold_a_secret));
+        let ids = secretive.filter_map(|rule| rule.get("id").and_then(Item::as_str));
+        ids.filter(|id| self.added.iter().any(|added| added == id)).map(str::to_owned).collect()
     }
 
     /// Writes above each allow rule what it was used for, in place of what was written there before. Rules that were used
@@ -179,6 +191,15 @@ fn with_mark(prefix: &str, marks: impl Iterator<Item = String>) -> String {
     out + &marks.unwrap_or_default() + indentation
 }
 
+fn paths_of(rule: &Table) -> impl Iterator<Item = &str> {
+    rule.get("paths").and_then(Item::as_array).into_iter().flatten().filter_map(Value::as_str)
+}
+
+/// Whether a segment of a pattern is more than itself; `[*]` is not.
+fn is_wildcard(segment: &str) -> bool {
+    segment.replace("[*]", "").contains('*')
+}
+
 /// What whoever reviews a new rule should know.
 fn hints(rule: &Table, used: &Used) -> Vec<String> {
     let mut hints = Vec::new();
@@ -196,6 +217,17 @@ fn hints(rule: &Table, used: &Used) -> Vec<String> {
         hints.push(
             "# only connections were seen, as of an ordinary client: neither methods nor paths are known".to_owned(),
         );
+    }
+    if used.is_redirected && !rule.contains_key("methods") {
+        hints.push(
+            "# only redirects that an ordinary client followed were seen: their methods are not known".to_owned(),
+        );
+    }
+    if paths_of(rule).any(|path| path.split('/').nth(1).is_some_and(is_wildcard)) {
+        hints.push("# `*` stands for first segments of paths: list them instead if not all are one owner's".to_owned());
+    }
+    if paths_of(rule).any(may_hold_a_secret) {
+        hints.push("# a path may hold a secret, as a token: whoever reads this policy, reads it".to_owned());
     }
     if !used.is_alive {
         hints.push("# no request was answered: see whether it is needed at all".to_owned());

@@ -23,6 +23,8 @@ pub(super) struct Learning {
     pub(super) added: Vec<String>,
     /// What was sent, and it still does not allow.
     pub(super) standing: BTreeMap<Standing, Stands>,
+    /// Its new rules whose paths may hold a secret.
+    pub(super) secretive: Vec<String>,
     /// Requests that were denied once and that it allows.
     pub(super) overtaken: Vec<String>,
 }
@@ -68,7 +70,14 @@ impl Learning {
         let uses = grown.uses(&read.traffic, learner.now);
         grown.mark(&uses, read.all());
         let name = grown.policy.name().to_owned();
-        Ok(Self { name, policy: grown.document.to_string(), added: grown.added, standing: learner.standing, overtaken })
+        Ok(Self {
+            name,
+            secretive: grown.secretive(),
+            policy: grown.document.to_string(),
+            added: grown.added,
+            standing: learner.standing,
+            overtaken,
+        })
     }
 }
 

@@ -45,6 +45,8 @@ pub(super) enum Refused {
     Special(Class),
     AmbiguousPath,
     NoPattern,
+    /// A path of which not even the first segment is known.
+    CutFirst,
     NotOfTheGuard,
     BehindText,
     TooMany,
@@ -81,6 +83,10 @@ impl Refused {
             }
             Self::NoPattern => {
                 "no rule can state its method or path; methods are in upper case, and CONNECT is none".to_owned()
+            }
+            Self::CutFirst => {
+                "the line shows only the beginning of its path's first segment, which may say whose it is; write the rule yourself"
+                    .to_owned()
             }
             Self::NotOfTheGuard => "no guard writes such a line; somebody else did, or changed it".to_owned(),
             Self::BehindText => {
@@ -198,6 +204,9 @@ impl Asked {
     /// library is asked.
     fn can_be_stated(&self) -> Result<(), Refused> {
         let path = self.destination.path();
+        if self.is_cut && path.rfind('/') == Some(0) {
+            return Err(Refused::CutFirst);
+        }
         let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.~/:@=,+".contains(&byte);
         let is_plain = path.bytes().all(is_plain) && !path.contains("//");
         let method = self.method.as_ref().filter(|method| !is_usual(method));

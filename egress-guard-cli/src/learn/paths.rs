@@ -9,7 +9,7 @@ use http::Method;
 
 use super::usage::Usage;
 
-pub(super) use segment::literal;
+pub(super) use segment::{literal, may_hold_a_secret};
 pub(super) use shape::{Limits, Methods, Shape};
 
 /// How many names beside each other are told apart. The names beyond are one to the tree, which loses nothing: so many are
@@ -49,23 +49,21 @@ impl Paths {
     }
 
     /// Adds a path, which begins with `/`. Of one that is longer than shown, what stands before its last `/` is known.
-    /// `room` is how many segments, and methods of paths, may yet be new, and `is_owner` whether the first segment says whose the rest is.
+    /// `room` is how many segments, and methods of paths, may yet be new. First segments are always told apart: one may say
+    /// whose the rest is.
     pub(super) fn add(
         &mut self,
         (path, is_cut): (&str, bool),
         method: Option<&Method>,
         usage: &Usage,
         room: &mut usize,
-        is_owner: bool,
     ) -> Result<(), Full> {
         let known = if is_cut { path.rsplit_once('/').map_or("", |(known, _)| known) } else { path };
         let segments: Vec<&str> = known.split('/').skip(1).collect();
-        if is_owner {
-            let is_told_apart = |first: &&&str| {
-                self.children.len() < BESIDE_EACH_OTHER || self.children.contains_key(**first) || first.is_empty()
-            };
-            segments.first().filter(is_told_apart).ok_or(Full)?;
-        }
+        let is_told_apart = |first: &&&str| {
+            self.children.len() < BESIDE_EACH_OTHER || self.children.contains_key(**first) || first.is_empty()
+        };
+        segments.first().filter(is_told_apart).ok_or(Full)?;
         // Each may be new, and so may the method be.
         if *room < segments.len() + 1 {
             // Only what is there already can still be counted.

@@ -16,7 +16,7 @@ use super::traffic::{Endpoint, Traffic, Uses};
 /// How far a rule may go beyond what was sent.
 #[derive(Clone, Debug)]
 pub(super) struct Reach {
-    /// For how many names that are used alike one `*` is written; 0 for none.
+    /// For how many names that are used alike, and first segments of paths, one `*` is written; 0 for none.
     pub(super) wildcard_from: usize,
     /// How many paths of an endpoint are listed.
     pub(super) most_paths: usize,
@@ -106,8 +106,9 @@ pub(super) fn rules(traffic: &Traffic, reach: &Reach, beside: &Beside<'_>) -> Ve
     let mut places: BTreeMap<(Who, Scheme, u16), Place<'_>> = BTreeMap::new();
     for (endpoint, uses, access) in opened {
         let who = named.who(&endpoint.host, &uses.host);
-        let keeps_first = aws::is_of_aws(&endpoint.host);
-        let limits = Limits { patterns: reach.most_paths, keeps_first, is_exact: reach.is_exact };
+        let is_shared = aws::is_of_aws(&endpoint.host) || hosts::is_shared(&endpoint.host);
+        let first_from = if is_shared { 0 } else { reach.wildcard_from };
+        let limits = Limits { patterns: reach.most_paths, first_from, is_exact: reach.is_exact };
         let place = || Place { paths: Vec::new(), access, limits };
         let place = places.entry((who, endpoint.scheme, endpoint.port)).or_insert_with(place);
         place.paths.push(&uses.paths);

@@ -12,7 +12,7 @@ const LISTED: usize = 20;
 
 pub(super) fn print(
     read: &Read,
-    Learning { name, added, standing, overtaken, .. }: &Learning,
+    Learning { name, added, secretive, standing, overtaken, .. }: &Learning,
     is_merged: bool,
 ) -> io::Result<()> {
     let mut stderr = io::stderr().lock();
@@ -39,6 +39,7 @@ pub(super) fn print(
         "denied once, or matched by a deny rule, and allowed now, as the same was also sent:",
         overtaken,
     )?;
+    list(&mut stderr, "paths of these rules may hold a secret, as a token, which is now in the policy:", secretive)?;
     if read.denied_more {
         writeln!(
             stderr,

@@ -8,7 +8,6 @@ use egress_guard::{AddressClass, Destination, Host, Request, Scheme};
 use http::Method;
 use jiff::Timestamp;
 
-use super::aws;
 use super::line::{Asked, Refused, url};
 use super::paths::{Full, Paths};
 use super::usage::Usage;
@@ -191,8 +190,6 @@ impl Traffic {
     }
 
     pub(super) fn request(&mut self, asked: &Asked, usage: &Usage) -> Result<(), Refused> {
-        let host = asked.destination.host();
-        let is_owner = aws::is_of_aws(&host.to_string());
         let mut room = self.room;
         let uses = self.uses(&asked.destination)?;
         uses.had_requests = true;
@@ -201,7 +198,7 @@ impl Traffic {
             return Err(Refused::TooMany);
         }
         let path = (asked.destination.path(), asked.is_cut);
-        let added = uses.paths.add(path, asked.method.as_ref(), usage, &mut room, is_owner);
+        let added = uses.paths.add(path, asked.method.as_ref(), usage, &mut room);
         if added.is_ok() {
             uses.methods.extend(method.cloned());
         }
