@@ -386,7 +386,7 @@ fn what_cannot_be_read_exits_with_2_and_says_why() {
     fs::write(&torn, &whole[..whole.len() / 2]).unwrap();
     let torn = torn.to_str().unwrap();
     let cases: [(&[&str], &str); 5] = [
-        (&["nowhere.log"], "nowhere.log"),
+        (&["nowhere.log"], "egress-guard: nowhere.log: No such file or directory\n"),
         (&[SAMPLE, torn], "ends in the middle of its compressed data"),
         (&["--since", "yesterday", SAMPLE], "write a day"),
         (&["--since", "2026-11-24", "--until", "2026-11-23", SAMPLE], "--until"),

@@ -327,18 +327,8 @@ impl Counting {
 
 fn parse(text: &str) -> Result<(Time, AuditLine<'_>), String> {
     let line = AuditLine::parse(text)?;
-    let time = time_of(&line).ok_or_else(|| {
-        let timestamp = crate::shown::shortened(&line.timestamp, 40);
-        format!("the timestamp is `{timestamp}`, expected one as 2026-11-24T12:00:00.000Z")
-    })?;
-    Ok((time, line))
-}
-
-/// When a line was made; the library writes it in one form only.
-fn time_of(line: &AuditLine<'_>) -> Option<Time> {
-    let text = line.timestamp.as_bytes();
-    let is_plain = text.len() == 24 && text.first().is_some_and(u8::is_ascii_digit) && text.ends_with(b"Z");
-    line.time().filter(|_| is_plain).map(|time| Time(time.as_millisecond()))
+    let time = line.time().ok_or("has no time")?;
+    Ok((Time(time.as_millisecond()), line))
 }
 
 /// What one decision counts as.
