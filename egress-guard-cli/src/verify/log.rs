@@ -259,7 +259,7 @@ mod tests {
             let text = format!(
                 r#"{{"timestamp":"x","event_type":"egress_decision","schema":"egress-guard/1","environment_id":{number},"seq":1,"policy_id":"p","mode":"enforce"}}"#
             );
-            log.read(Entry { text: &text, place: Place { file: "log", number } });
+            log.read(Entry { text: &text, place: Place { file: "log", number }, is_behind_text: false });
         }
         log
     }
