@@ -7,7 +7,7 @@ use std::time::SystemTime;
 
 use egress_guard::draft::{HostPattern, PolicyDraft, RuleDraft};
 use egress_guard::{Decision, Policy, Reason, Request, RuleId};
-use toml_edit::{ArrayOfTables, DocumentMut, Item, Table, Value};
+use toml_edit::{Array, ArrayOfTables, DocumentMut, Item, Table, Value};
 
 use super::paths::may_hold_a_secret;
 use super::rules::{Access, Rule};
@@ -21,6 +21,27 @@ pub(super) struct Base {
     /// The names of its allow rules, and what their connections may lead to.
     pub(super) listed: Vec<(HostPattern, Access)>,
     pub(super) policy: Policy,
+    form: Form,
+}
+
+/// What the document does not keep of its file.
+#[derive(Clone, Copy, Debug, Default)]
+struct Form {
+    has_bom: bool,
+    /// Whether each line ends as on Windows.
+    is_crlf: bool,
+}
+
+impl Form {
+    fn of(text: &str) -> Self {
+        let (ends, of_windows) = (text.matches('\n').count(), text.matches("\r\n").count());
+        Self { has_bom: text.starts_with('\u{feff}'), is_crlf: ends > 0 && ends == of_windows }
+    }
+
+    fn apply(self, text: &str) -> String {
+        let text = if self.is_crlf { text.replace("\r\n", "\n").replace('\n', "\r\n") } else { text.to_owned() };
+        if self.has_bom { format!("\u{feff}{}", text.trim_start_matches('\u{feff}')) } else { text }
+    }
 }
 
 /// The policy with what was added.
@@ -29,6 +50,7 @@ pub(super) struct Grown {
     pub(super) policy: Policy,
     /// The ids of the new rules, in the order in which they were given.
     pub(super) added: Vec<String>,
+    form: Form,
 }
 
 /// What a rule was used for.
@@ -55,7 +77,8 @@ impl Base {
         }
         let text = std::fs::read_to_string(path).map_err(|error| format!("{shown}: {error}"))?;
         let base = Self::of(&text).map_err(|error| format!("{shown}: {error}"))?;
-        let is_inline = base.document.get("allow").is_some_and(|allow| !allow.is_array_of_tables());
+        let is_list = |allow: &Item| allow.is_array_of_tables() || is_empty(allow);
+        let is_inline = base.document.get("allow").is_some_and(|allow| !is_list(allow));
         if is_inline {
             return Err(format!(
                 "{shown}: `allow` is a list of inline tables: write each rule as [[allow]], to merge others in"
@@ -66,6 +89,8 @@ impl Base {
     }
 
     pub(super) fn of(text: &str) -> Result<Self, Box<dyn Error>> {
+        let form = Form::of(text);
+        let text = text.trim_start_matches('\u{feff}');
         let policy = Policy::from_toml(text)?;
         let draft = PolicyDraft::from_toml(text)?;
         let ids = draft.allow.iter().chain(&draft.deny).filter_map(|rule| Some(rule.id.as_ref()?.text.clone()));
@@ -75,7 +100,7 @@ impl Base {
         };
         let listed =
             draft.allow.iter().flat_map(|rule| patterns(rule).into_iter().map(|host| (host, Access::of(rule))));
-        Ok(Self { document: text.parse()?, ids: ids.collect(), listed: listed.collect(), policy })
+        Ok(Self { document: text.parse()?, ids: ids.collect(), listed: listed.collect(), policy, form })
     }
 
     /// What a further rule for the same connections must open, if there is a rule that shares them: the same.
@@ -97,6 +122,9 @@ impl Base {
     pub(super) fn with(&self, rules: &[Rule]) -> Result<Grown, Box<dyn Error>> {
         let (mut document, mut ids, mut added) = (self.document.clone(), self.ids.clone(), Vec::new());
         if !rules.is_empty() {
+            if document.get("allow").is_some_and(is_empty) {
+                document.remove("allow");
+            }
             let allow = document.entry("allow").or_insert_with(|| Item::ArrayOfTables(ArrayOfTables::new()));
             let allow = allow.as_array_of_tables_mut().ok_or("`allow` is no list of [[allow]]")?;
             for rule in rules {
@@ -111,7 +139,7 @@ impl Base {
         let policy = Policy::from_toml(&document.to_string()).map_err(|error| {
             format!("a fault of this command, please report it: it made a policy that cannot be used: {error}")
         })?;
-        Ok(Grown { document, policy, added })
+        Ok(Grown { document, policy, added, form: self.form })
     }
 }
 
@@ -123,7 +151,17 @@ pub(super) fn denial<'p>(policy: &'p Policy, learnt: &Learnt, now: SystemTime) -
     })
 }
 
+/// Whether it is `allow = []`, which says no more than nothing.
+fn is_empty(allow: &Item) -> bool {
+    allow.as_array().is_some_and(Array::is_empty)
+}
+
 impl Grown {
+    /// As the file has it, its newlines and byte order mark too.
+    pub(super) fn text(&self) -> String {
+        self.form.apply(&self.document.to_string())
+    }
+
     /// What each rule was used for.
     pub(super) fn uses(&self, traffic: &Traffic, now: SystemTime) -> BTreeMap<String, Used> {
         let mut uses: BTreeMap<String, Used> = BTreeMap::new();

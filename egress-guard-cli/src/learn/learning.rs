@@ -73,7 +73,7 @@ impl Learning {
         Ok(Self {
             name,
             secretive: grown.secretive(),
-            policy: grown.document.to_string(),
+            policy: grown.text(),
             added: grown.added,
             standing: learner.standing,
             overtaken,

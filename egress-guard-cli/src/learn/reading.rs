@@ -3,9 +3,12 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::error::Error;
 
+use jiff::Timestamp;
+
 use super::line::{Asked, Event, Refused, destination, requested};
+use super::outside::{Outside, Waiting};
 use super::traffic::{Learnt, Moment, Traffic, Uses};
-use super::usage::Usage;
+use super::usage::{Usage, counted};
 use crate::logs::{AuditLine, Entry, LogArgs};
 use crate::shown::shortened;
 
@@ -32,6 +35,7 @@ pub(super) struct Read {
     pub(super) torn: u64,
     pub(super) first_torn: Option<String>,
     pub(super) goes_through_proxy: bool,
+    outside: Outside,
 }
 
 impl Read {
@@ -41,21 +45,21 @@ impl Read {
         let mut seen = 0_u64;
         let tally = logs.read(|entry| {
             seen += 1;
-            read.entry(entry, |line| {
-                let is_of = |wanted: &[String], it: Option<&str>| {
-                    wanted.is_empty() || wanted.iter().any(|name| Some(name.as_str()) == it)
-                };
-                is_of(functions, line.function_name.as_deref()) && is_of(policies, Some(&*line.policy_id))
-            });
+            read.entry(entry, functions, policies);
             Ok(())
         })?;
         read.finish();
         if !read.traffic.endpoints.values().any(Uses::is_used) && read.refused.is_empty() {
             let filter =
                 if functions.is_empty() && policies.is_empty() { "" } else { " of these functions and policies" };
-            let torn = read.first_torn.map(|torn| format!("; {torn}")).unwrap_or_default();
+            let torn = read.first_torn.as_ref().map(|torn| format!("; {torn}")).unwrap_or_default();
+            let outside = match read.outside() {
+                0 => String::new(),
+                count => format!("; {} outside of an invocation may be", counted(count, "line")),
+            };
             return Err(format!(
-                "there is nothing to learn: of {} lines {seen} are of the audit, and none{filter} is about a request that was sent{torn}",
+                "there is nothing to learn: of {} lines {seen} are of the audit, and none{filter} is about a request that was \
+                 sent{outside}{torn}",
                 tally.lines
             )
             .into());
@@ -68,33 +72,76 @@ impl Read {
         if self.requests.count > 0 { (&self.requests, "request") } else { (&self.connections, "connection") }
     }
 
-    pub(super) fn entry(&mut self, entry: Entry<'_>, is_wanted: impl Fn(&AuditLine<'_>) -> bool) {
-        let line = AuditLine::parse(entry.text).and_then(|line| match line.time() {
-            Some(at) => Ok((line, at)),
-            None => Err("its timestamp is no time".to_owned()),
-        });
-        let (line, at) = match line {
-            Ok(read) => read,
+    /// How many lines outside of an invocation are of a function that is not known.
+    pub(super) fn outside(&self) -> u64 {
+        self.outside.left_out()
+    }
+
+    pub(super) fn entry(&mut self, entry: Entry<'_>, functions: &[String], policies: &[String]) {
+        match parsed(entry.text) {
+            Ok((line, at)) => self.choose(&line, at, entry, functions, policies),
             Err(error) => {
                 self.torn += 1;
                 self.first_torn.get_or_insert_with(|| {
                     format!("{} is no whole audit line: {}", entry.place, shortened(&error, 120))
                 });
-                return;
             }
-        };
-        if !is_wanted(&line) {
-            return;
         }
-        if let Some(destination) = requested(&line) {
+    }
+
+    /// Learns from a line if it is of one of these functions, by its own word or that of another line of its environment,
+    /// and of one of these policies.
+    fn choose(
+        &mut self,
+        line: &AuditLine<'_>,
+        at: Timestamp,
+        entry: Entry<'_>,
+        functions: &[String],
+        policies: &[String],
+    ) {
+        let Entry { text, is_behind_text, .. } = entry;
+        let is_of_policy = policies.is_empty() || policies.iter().any(|name| *name == line.policy_id);
+        let is_wanted = match line.function_name.as_deref() {
+            _ if functions.is_empty() => Some(true),
+            Some(name) => {
+                let is_wanted = functions.iter().any(|wanted| wanted == name);
+                if !is_behind_text {
+                    self.catch_up(line.environment_id, is_wanted);
+                }
+                Some(is_wanted)
+            }
+            None => self.outside.is_wanted(line.environment_id),
+        };
+        match is_wanted {
+            _ if !is_of_policy => {}
+            Some(true) => self.line(line, at, is_behind_text),
+            Some(false) => {}
+            None => {
+                let is_sent = line.event_type == "egress_decision" && line.action.as_deref() == Some("allowed");
+                self.outside.wait(line.environment_id, Waiting { text: text.into(), is_behind_text, is_sent });
+            }
+        }
+    }
+
+    /// Learns from the lines of an environment that came before its function was known.
+    fn catch_up(&mut self, environment: u64, is_wanted: bool) {
+        for waited in self.outside.knows(environment, is_wanted).into_iter().filter(|_| is_wanted) {
+            if let Ok((line, at)) = parsed(&waited.text) {
+                self.line(&line, at, waited.is_behind_text);
+            }
+        }
+    }
+
+    fn line(&mut self, line: &AuditLine<'_>, at: Timestamp, is_behind_text: bool) {
+        if let Some(destination) = requested(line) {
             self.traffic.had_request(&destination);
         }
         let is_decision = line.event_type == "egress_decision";
         match line.action.as_deref() {
-            Some("denied") if is_decision => self.denial(&line),
+            Some("denied") if is_decision => self.denial(line),
             Some("allowed") if is_decision || line.event_type == "egress_outcome" => {
                 let function = line.function_name.as_deref().and_then(|name| self.traffic.function(name));
-                self.sent(&line, &Moment { at, function }, is_decision, entry.is_behind_text);
+                self.sent(line, &Moment { at, function }, is_decision, is_behind_text);
             }
             _ => {}
         }
@@ -197,4 +244,10 @@ impl Read {
         }
         self.denied.entry(key).or_insert_with(|| Learnt::of(Asked { destination, method, is_cut: false }, is_request));
     }
+}
+
+fn parsed(text: &str) -> Result<(AuditLine<'_>, Timestamp), String> {
+    let line = AuditLine::parse(text)?;
+    let at = line.time().ok_or("its timestamp is no time")?;
+    Ok((line, at))
 }

@@ -59,6 +59,10 @@ pub(super) fn print(
     if read.goes_through_proxy {
         writeln!(stderr, "  requests went through a proxy: the policy must state it as `proxy`")?;
     }
+    if read.outside() > 0 {
+        let lines = counted(read.outside(), "line");
+        writeln!(stderr, "  {lines} outside of an invocation left out: no other line tells of which function")?;
+    }
     if let Some(first) = &read.first_torn {
         writeln!(stderr, "  {} left out, {first}", counted(read.torn, "line"))?;
     }

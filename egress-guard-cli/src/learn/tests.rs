@@ -45,11 +45,14 @@ fn line(text: &str) -> String {
 }
 
 fn read(lines: &[impl AsRef<str>]) -> Read {
+    read_of(&[], lines)
+}
+
+fn read_of(functions: &[String], lines: &[impl AsRef<str>]) -> Read {
     let mut read = Read::default();
     for (number, line) in (1..).zip(lines) {
-        read.entry(Entry { text: line.as_ref(), place: Place { file: "log", number }, is_behind_text: false }, |_| {
-            true
-        });
+        let entry = Entry { text: line.as_ref(), place: Place { file: "log", number }, is_behind_text: false };
+        read.entry(entry, functions, &[]);
     }
     read.finish();
     read
@@ -454,12 +457,43 @@ fn a_redirect_without_a_method_has_the_methods_of_its_path_or_is_told() {
 }
 
 #[test]
+fn lines_outside_of_an_invocation_are_of_the_function_of_their_environment() {
+    let of = ["orders".to_owned()];
+    let mine = [
+        line("GET https://secrets.example/ environment_id=7"),
+        line("GET https://a.example/ environment_id=7 function_name=orders"),
+        line("GET https://later.example/ environment_id=7"),
+    ];
+    let others = [
+        line("GET https://b.example/ environment_id=8"),
+        line("GET https://c.example/ environment_id=8 function_name=refunds"),
+        line("GET https://d.example/ environment_id=8"),
+    ];
+    let read = read_of(&of, &[mine.as_slice(), &others].concat());
+    let hosts: Vec<&str> = read.traffic.endpoints.keys().map(|endpoint| &*endpoint.host).collect();
+    assert_eq!((hosts, read.outside()), (vec!["a.example", "later.example", "secrets.example"], 0));
+    // Of an environment that nothing is known of, nothing is learnt, and that is told.
+    let unknown = [
+        line("GET https://x.example/ environment_id=9"),
+        line("GET https://y.example/ environment_id=9 action=denied reason=host-not-allowed"),
+    ];
+    let read = read_of(&of, &[mine.as_slice(), &unknown].concat());
+    assert_eq!((read.traffic.endpoints.len(), read.outside()), (3, 1));
+    // In bounded memory.
+    let many: Vec<String> = (0..300)
+        .map(|n| line(&format!("GET https://x.example/ environment_id={n} message={}", "x".repeat(200_000))))
+        .collect();
+    let read = read_of(&of, &[many.as_slice(), &mine].concat());
+    assert_eq!(read.outside(), 299, "the one of environment 7 was among the first");
+}
+
+#[test]
 fn a_line_behind_other_text_is_told_and_not_learnt() {
     let mut read = Read::default();
     let lines = [line("GET https://a.example/"), line("CONNECTION https://b.example/"), line("GET https://c.example/")];
     for (number, text) in (1..).zip(&lines) {
         let place = Place { file: "log", number };
-        read.entry(Entry { text, place, is_behind_text: number < 3 }, |_| true);
+        read.entry(Entry { text, place, is_behind_text: number < 3 }, &[], &[]);
     }
     read.finish();
     let learning = Learning::of(&read, Base::of(EMPTY).unwrap(), 3, 4).unwrap();
@@ -656,6 +690,27 @@ fn what_is_missing_is_added_and_all_else_stays_as_it_was() {
     assert!(later.policy.contains("# once\n# used 1 time in 2026-12-01..2026-12-01\n[[allow]]"), "{}", later.policy);
     assert_eq!(later.policy.matches("# not used in 2026-12-01..2026-12-01 (1 request)\n").count(), 6);
     assert_eq!(later.policy.matches("2026-11-24").count(), 0, "older marks are renewed");
+}
+
+#[test]
+fn newlines_and_a_byte_order_mark_stay_and_an_empty_list_is_none() {
+    let lines = [line("GET https://new.example/")];
+    let plain = learn(&lines, MINE).1.policy;
+    for (name, change) in [
+        ("newlines of Windows", (|text| text.replace('\n', "\r\n")) as fn(&str) -> String),
+        ("a byte order mark", |text| format!("\u{feff}{text}")),
+        ("both", |text| format!("\u{feff}{}", text.replace('\n', "\r\n"))),
+    ] {
+        let (_, learning) = learn(&lines, &change(MINE));
+        assert_eq!(learning.policy, change(&plain), "{name}");
+        assert_eq!(learn(&lines, &learning.policy).1.policy, learning.policy, "{name}, merged twice");
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("policy.toml");
+    fs::write(&file, format!("{EMPTY}allow = []\n")).unwrap();
+    let read = read(&lines);
+    let learning = Learning::of(&read, Base::read(&file).unwrap(), 3, 4).unwrap();
+    assert_eq!(rules_of(&learning.policy), ["GET new.example /"]);
 }
 
 #[test]
