@@ -257,7 +257,7 @@ mod tests {
         let mut log = Log::new(keys);
         for number in 1..=environments {
             let text = format!(
-                r#"{{"timestamp":"2026-11-23T10:45:59.434Z","event_type":"egress_decision","schema":"egress-guard/1","environment_id":{number},"seq":1,"policy_id":"p","mode":"enforce"}}"#
+                r#"{{"timestamp":"2026-11-24T12:00:00.000Z","event_type":"egress_decision","schema":"egress-guard/1","environment_id":{number},"seq":1,"policy_id":"p","mode":"enforce"}}"#
             );
             log.read(Entry { text: &text, place: Place { file: "log", number }, is_behind_text: false });
         }
