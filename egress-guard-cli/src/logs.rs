@@ -221,7 +221,7 @@ mod tests {
             )
         };
         let control = r#"{"messageType":"CONTROL_MESSAGE","logEvents":[{"id":"","timestamp":1,"message":"CWL CONTROL MESSAGE"}]}"#;
-        let cases: [(&str, Vec<u8>, &[u64], u64); 13] = [
+        let cases: [(&str, Vec<u8>, &[u64], u64); 15] = [
             ("plain", format!("{LINE}\n").into(), &[1], 0),
             ("plain, without a last newline", LINE.into(), &[1], 0),
             ("with carriage returns", format!("{LINE}\r\n{LINE}\r\n").into(), &[1, 2], 0),
@@ -236,6 +236,18 @@ mod tests {
                 format!("{{\n    \"events\": [\n        {{\n            \"message\": {message},\n            \"timestamp\": 1\n        }}\n    ]\n}}\n").into(),
                 &[4],
                 7,
+            ),
+            (
+                "of filter-log-events, on one line",
+                format!("{{\"events\":[{{\"logStreamName\":\"s\",\"timestamp\":1,\"message\":{message}}},{{\"message\":\"x\"}}],\"searchedLogStreams\":[]}}\n").repeat(2).into(),
+                &[1, 3],
+                2,
+            ),
+            (
+                "of get-log-events, on one line with spaces",
+                format!("{{\"events\": [{{\"timestamp\": 1, \"message\": {message}, \"ingestionTime\": 2}}], \"nextForwardToken\": \"f\"}}").into(),
+                &[1],
+                0,
             ),
             ("of a subscription", document(2).into(), &[1, 2], 0),
             ("of a subscription, documents in a row", gz(&format!("{}{control}{}\n", document(1), document(2))), &[1, 3, 4], 1),
@@ -273,6 +285,34 @@ mod tests {
         let log = format!("{}{LINE}\n{LINE}\n", "x".repeat(lines::LONGEST));
         let (found, tally) = entries(log.as_bytes()).unwrap();
         assert_eq!((found.len(), tally), (1, Tally { lines: 2, other: 1 }));
+    }
+
+    #[test]
+    fn documents_are_read_in_bounded_memory() {
+        // As many bytes as are asked for, whatever is done with them.
+        let begin = br#"{"messageType":"DATA_MESSAGE","logEvents":[{"message":""#.as_slice();
+        let read = std::cell::Cell::new(0);
+        let log = begin.chain(Counted(io::repeat(b'x').take(1 << 30), &read));
+        let mut each = |_: Entry<'_>| Ok(());
+        let mut reader = Reader { each: &mut each, tally: Tally::default(), pretty: None };
+        let Err(Failure::Log(error)) = reader.read("log", log) else { panic!("a message of 1 GiB was read") };
+        assert!(error.contains("document 1: more than 8 MiB without an event, or in one"), "{error}");
+        assert!(read.get() < (8 << 20) + 2 * BUFFER, "{}", read.get());
+
+        // As often as there are events, there may be as much again.
+        let event = format!(r#"{{"message":"{}"}}"#, "x".repeat(1 << 20));
+        let log = format!(r#"{{"messageType":"DATA_MESSAGE","logEvents":[{}]}}"#, vec![event; 20].join(","));
+        assert_eq!(entries(log.as_bytes()).unwrap().1, Tally { lines: 20, other: 20 });
+    }
+
+    struct Counted<'a, R>(R, &'a std::cell::Cell<usize>);
+
+    impl<R: Read> Read for Counted<'_, R> {
+        fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+            let read = self.0.read(buffer)?;
+            self.1.set(self.1.get() + read);
+            Ok(read)
+        }
     }
 
     #[test]

@@ -14,6 +14,7 @@ mod lint;
 mod logs;
 mod man;
 mod output;
+mod places;
 mod policy_args;
 mod queries;
 mod report;

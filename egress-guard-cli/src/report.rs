@@ -2,9 +2,11 @@
 
 mod count;
 mod environments;
+mod held;
 mod html;
 mod in_force;
 mod model;
+mod numbers;
 mod rows;
 mod table;
 mod text;
@@ -44,7 +46,7 @@ pub(crate) struct ReportArgs {
     /// How to print it
     #[arg(long, value_enum, default_value_t = Format::Text)]
     format: Format,
-    /// Count only the lines of this function; may be repeated
+    /// Count only the lines of this function, and of its environments outside of invocations; may be repeated
     #[arg(long, value_name = "NAME")]
     function: Vec<String>,
     /// Count only lines from a day (2027-03-31, at midnight UTC) or a time (2027-03-31T12:00:00Z) on

@@ -173,6 +173,103 @@ fn every_number_is_that_of_a_plain_count_in_whatever_format_the_log_is() {
     }
 }
 
+/// An audit line with the keys that all have, and these.
+fn audit_line(environment: u64, seq: u64, event: &str, more: Value) -> String {
+    let mut line = json!({
+        "timestamp": format!("2026-11-23T10:45:{:02}.000Z", seq % 60), "event_type": event, "schema": "egress-guard/1",
+        "environment_id": environment, "seq": seq, "policy_id": format!("policy-{environment}"), "mode": "enforce",
+    });
+    line.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+    format!("{line}\n")
+}
+
+fn log(lines: &[String]) -> tempfile::NamedTempFile {
+    let mut file = tempfile::NamedTempFile::new().unwrap();
+    file.write_all(lines.concat().as_bytes()).unwrap();
+    file
+}
+
+#[test]
+fn of_a_function_is_what_its_environments_do_outside_of_invocations_too() {
+    let denied =
+        json!({"action": "denied", "stage": "request", "host": "h.example", "port": 443, "reason": "host-not-allowed"});
+    let asked = |environment: u64, seq, function: &str| {
+        let more = json!({"action": "allowed", "stage": "request", "host": "a.example", "port": 443, "function_name": function});
+        audit_line(environment, seq, "egress_decision", more)
+    };
+    let posture = |environment: u64, variables: &str| {
+        let more = json!({
+            "suspicious_environment": variables, "rejected_policy_sha256": format!("rejected-{environment}"),
+            "policy_sha256": format!("hash-{environment}"),
+        });
+        audit_line(environment, 1, "egress_posture", more)
+    };
+    let file = log(&[
+        posture(1, "HTTPS_PROXY"),
+        posture(2, "SSL_CERT_FILE"),
+        posture(3, "LD_PRELOAD"),
+        audit_line(1, 2, "egress_decision", denied.clone()),
+        audit_line(2, 2, "egress_decision", denied.clone()),
+        asked(2, 3, "billing"),
+        asked(1, 3, "orders"),
+        audit_line(1, 4, "egress_decision", denied.clone()),
+        audit_line(2, 4, "egress_decision", denied.clone()),
+        asked(4, 1, "orders"),
+    ]);
+    let path = file.path().to_str().unwrap();
+    let report = report(&["--function", "orders", path]);
+    let column = |table: &str, key: &str| -> Vec<String> {
+        let rows = report[table]["rows"].as_array().unwrap();
+        rows.iter().map(|row| row[key].as_str().unwrap_or("none").to_owned()).collect()
+    };
+    assert_eq!(column("suspicious_environments", "variables"), ["HTTPS_PROXY"]);
+    assert_eq!(column("rejected_policies", "rejected_policy_sha256"), ["rejected-1"]);
+    assert_eq!(column("policies", "policy_sha256"), ["none", "hash-1", "none"]);
+    assert_eq!(
+        (column("denials", "function"), &report["denials"]["rows"][0]["count"]),
+        (vec!["none".into()], &json!(2))
+    );
+    assert_eq!((&report["totals"]["lines"], &report["totals"]["environments"]), (&json!(5), &json!(2)));
+    // Of the third nobody knows whose it was.
+    assert_eq!(report["read"]["lines_of_unknown_function"], 1);
+    let text = run(&["--function", "orders", path]);
+    assert!(text.contains("1 line left out that name"), "{text}");
+}
+
+#[test]
+fn a_line_that_is_read_twice_hides_no_lost_one() {
+    let mut sample = String::new();
+    GzDecoder::new(fs::File::open(SAMPLE).unwrap()).read_to_string(&mut sample).unwrap();
+    let once = report(&[SAMPLE]);
+    assert_eq!((&once["read"]["lost_lines"], &once["read"]["environments_with_loss"]), (&json!(6), &json!(4)));
+    let lines: Vec<String> = sample.lines().map(|line| format!("{line}\n")).collect();
+    let (first, second) = (log(&lines[..2500]), log(&lines[1500..]));
+    let in_both = lines[1500..2500]
+        .iter()
+        .filter(|line| serde_json::from_str::<Value>(line.trim_end()).is_ok_and(|line| line.get("seq").is_some()));
+    let in_both = in_both.count() as u64;
+    let paths = [first.path().to_str().unwrap(), second.path().to_str().unwrap()];
+    let backwards = log(&lines.iter().rev().cloned().collect::<Vec<_>>());
+    for (name, logs, repeated) in [
+        ("twice", vec![SAMPLE, SAMPLE], once["read"]["audit_lines"].as_u64().unwrap()),
+        ("in two halves that overlap", paths.to_vec(), in_both),
+        ("the second half first", vec![paths[1], paths[0]], in_both),
+        ("backwards", vec![backwards.path().to_str().unwrap()], 0),
+    ] {
+        let read = &report(&logs)["read"];
+        assert_eq!(
+            [
+                &read["lost_lines"],
+                &read["environments_with_loss"],
+                &read["repeated_lines"],
+                &read["environments_exact"]
+            ],
+            [&json!(6), &json!(4), &json!(repeated), &json!(true)],
+            "{name}"
+        );
+    }
+}
+
 #[test]
 fn rows_that_are_not_shown_are_added_up() {
     let (all, first) = (report(&[SAMPLE]), report(&["--top", "2", SAMPLE]));
@@ -289,7 +386,7 @@ fn what_cannot_be_read_exits_with_2_and_says_why() {
     fs::write(&torn, &whole[..whole.len() / 2]).unwrap();
     let torn = torn.to_str().unwrap();
     let cases: [(&[&str], &str); 5] = [
-        (&["nowhere.log"], "nowhere.log"),
+        (&["nowhere.log"], "egress-guard: nowhere.log: No such file or directory\n"),
         (&[SAMPLE, torn], "ends in the middle of its compressed data"),
         (&["--since", "yesterday", SAMPLE], "write a day"),
         (&["--since", "2026-11-24", "--until", "2026-11-23", SAMPLE], "--until"),

@@ -689,7 +689,7 @@ fn what_is_missing_is_added_and_all_else_stays_as_it_was() {
     let (_, again) = learn(&lines, &learning.policy);
     assert_eq!(again.policy, learning.policy, "merged twice");
     assert!(again.added.is_empty());
-    let (_, later) = learn(&[line("GET https://gone.example/ timestamp=2026-12-01T00:00:00Z")], &learning.policy);
+    let (_, later) = learn(&[line("GET https://gone.example/ timestamp=2026-12-01T00:00:00.000Z")], &learning.policy);
     assert!(later.policy.contains("# once\n# used 1 time in 2026-12-01..2026-12-01\n[[allow]]"), "{}", later.policy);
     assert_eq!(later.policy.matches("# not used in 2026-12-01..2026-12-01 (1 request)\n").count(), 6);
     assert_eq!(later.policy.matches("2026-11-24").count(), 0, "older marks are renewed");

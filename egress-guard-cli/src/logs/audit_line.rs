@@ -10,6 +10,8 @@ use serde::Deserialize;
 /// versions may add some.
 #[derive(Debug, Deserialize)]
 pub(crate) struct AuditLine<'a> {
+    #[serde(skip)]
+    time: Option<Timestamp>,
     #[serde(borrow)]
     pub(crate) timestamp: Cow<'a, str>,
     #[serde(borrow)]
@@ -84,19 +86,35 @@ impl<'a> AuditLine<'a> {
     ///
     /// When it is not whole, or was not written by the library.
     pub(crate) fn parse(text: &'a str) -> Result<Self, String> {
-        let line: Self = serde_json::from_str(text).map_err(|error| error.to_string())?;
-        if line.schema == "egress-guard/1" {
-            Ok(line)
-        } else {
-            Err(format!("the schema is `{}`, expected `egress-guard/1`", crate::shown::shortened(&line.schema, 40)))
+        let mut line: Self = serde_json::from_str(text).map_err(|error| error.to_string())?;
+        let shown = |text| crate::shown::shortened(text, 40);
+        if line.schema != "egress-guard/1" {
+            return Err(format!("the schema is `{}`, expected `egress-guard/1`", shown(&line.schema)));
         }
+        line.time = time(&line.timestamp);
+        if line.time.is_none() {
+            let timestamp = shown(&line.timestamp);
+            return Err(format!("the timestamp is `{timestamp}`, expected one as 2026-11-24T12:00:00.000Z"));
+        }
+        Ok(line)
     }
 
-    /// When it was made.
+    /// When it was made; every line that was read has a time.
     pub(crate) fn time(&self) -> Option<Timestamp> {
-        self.timestamp.parse().ok()
+        self.time
     }
 }
+
+/// A time in the one form that the library writes.
+fn time(text: &str) -> Option<Timestamp> {
+    let fits = |(byte, form): (u8, &u8)| if *form == b'0' { byte.is_ascii_digit() } else { byte == *form };
+    let is_plain = text.len() == FORM.len() && text.bytes().zip(FORM).all(fits);
+    // A leap second would be read as the second before.
+    let is_real = || text.get(17..19) != Some("60");
+    (is_plain && is_real()).then(|| text.parse().ok()).flatten()
+}
+
+const FORM: &[u8; 24] = b"0000-00-00T00:00:00.000Z";
 
 #[cfg(test)]
 mod tests {
@@ -123,9 +141,35 @@ mod tests {
                 r#"{"timestamp":"x","event_type":"egress_decision","schema":"egress-guard/1","environment_id":-1,"seq":2,"policy_id":"p","mode":"enforce"}"#,
                 "u64",
             ),
+            (
+                r#"{"timestamp":"x","event_type":"egress_decision","schema":"egress-guard/1","environment_id":1,"seq":2,"policy_id":"p","mode":"enforce"}"#,
+                "the timestamp is `x`",
+            ),
         ] {
             let error = AuditLine::parse(text).unwrap_err();
             assert!(error.contains(expected), "{error}");
+        }
+    }
+
+    #[test]
+    fn a_time_is_in_the_one_form_that_is_written() {
+        assert_eq!(time("2026-11-23T10:45:59.434Z").map(Timestamp::as_millisecond), Some(1_795_430_759_434));
+        for text in [
+            "",
+            "2026-11-23",
+            "2026-11-23T10:45:59Z",
+            "2026-11-23T10:45:59.434+00:00",
+            "2026-11-23T10:45:59.4345Z",
+            "2026-11-23t10:45:59.434z",
+            "2026-11-23 10:45:59.434Z",
+            "2026-11-23T10:45:59,434Z",
+            "2026-02-30T10:45:59.434Z",
+            "2026-11-23T25:45:59.434Z",
+            "2026-11-23T23:59:60.000Z",
+            "-02026-11-23T10:45:59.4Z",
+            "\u{662}026-11-23T10:45:59.43Z",
+        ] {
+            assert_eq!(time(text), None, "{text}");
         }
     }
 }

@@ -3,7 +3,7 @@
 use std::error::Error;
 use std::fs::File;
 use std::io::{self, Read};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use indicatif::{ProgressBar, ProgressBarIter, ProgressStyle};
 use walkdir::WalkDir;
@@ -46,7 +46,7 @@ pub(super) fn find(logs: &[PathBuf]) -> Result<Vec<LogFile>, Box<dyn Error>> {
         }
         let before = files.len();
         for entry in WalkDir::new(log).follow_links(true).sort_by_file_name() {
-            let entry = entry?;
+            let entry = entry.map_err(|error| in_words(log, error))?;
             if !entry.file_type().is_dir() {
                 files.push(LogFile::At(entry.into_path()));
             }
@@ -56,6 +56,15 @@ pub(super) fn find(logs: &[PathBuf]) -> Result<Vec<LogFile>, Box<dyn Error>> {
         }
     }
     Ok(files)
+}
+
+fn in_words(log: &Path, error: walkdir::Error) -> String {
+    let path = name_of(error.path().unwrap_or(log));
+    match error.into_io_error() {
+        Some(error) if error.kind() == io::ErrorKind::NotFound => format!("{path}: No such file or directory"),
+        Some(error) => format!("{path}: {error}"),
+        None => format!("{path}: a link to a folder that it is in"),
+    }
 }
 
 /// How much of the files has been read, shown where standard error is a terminal.

@@ -2,7 +2,8 @@
 
 use std::collections::HashMap;
 
-use super::environments::Environments;
+use super::environments::{Environments, Of};
+use super::held::Held;
 use super::in_force::InForce;
 use super::model::{
     Counts, Denial, Destination, Filter, Function, NewDestination, Outcome, Read, Report, Rule, Seen, Span, Table,
@@ -24,6 +25,7 @@ pub(super) struct Counting {
     span: Option<(Time, Time)>,
     totals: Totals,
     environments: Environments,
+    held: Held,
     timeline: Buckets,
     denials: Counter<Denial>,
     would_deny: Counter<Denial>,
@@ -48,6 +50,7 @@ impl Counting {
             span: None,
             totals: Totals::default(),
             environments: Environments::default(),
+            held: Held::default(),
             timeline: Buckets::new(),
             denials: Counter::new(room),
             would_deny: Counter::new(room),
@@ -62,17 +65,12 @@ impl Counting {
 
     /// Counts what is said to be an audit line.
     pub(super) fn entry(&mut self, entry: &Entry<'_>) {
-        let line = AuditLine::parse(entry.text).and_then(|line| {
-            let time = time_of(&line).ok_or_else(|| {
-                let timestamp = crate::shown::shortened(&line.timestamp, 40);
-                format!("the timestamp is `{timestamp}`, expected one as 2026-11-24T12:00:00.000Z")
-            })?;
-            Ok((time, line))
-        });
-        match line {
+        match parse(entry.text) {
             Ok((time, line)) => {
                 self.read.audit_lines += 1;
-                self.line(&line, time);
+                self.environments.read(line.environment_id, line.seq);
+                self.release(&line);
+                self.line(&line, time, entry.text);
             }
             Err(error) => {
                 self.read.unreadable_lines += 1;
@@ -82,11 +80,49 @@ impl Counting {
         }
     }
 
-    fn line(&mut self, line: &AuditLine<'_>, time: Time) {
-        self.environments.read(line.environment_id, line.seq);
-        if !self.is_selected(line, time) {
+    /// Counts what was held of an environment once a line tells that it is of a function that is asked for.
+    fn release(&mut self, line: &AuditLine<'_>) {
+        let functions = &self.filter.functions;
+        let Some(name) = line.function_name.as_deref().filter(|_| !functions.is_empty()) else { return };
+        let id = line.environment_id;
+        let is_wanted = functions.iter().any(|wanted| wanted == name);
+        self.environments.name(id, is_wanted);
+        let held = self.held.release(id);
+        if is_wanted {
+            for (text, (time, line)) in held.iter().filter_map(|text| Some((text, parse(text).ok()?))) {
+                self.line(&line, time, text);
+            }
+        }
+    }
+
+    fn line(&mut self, line: &AuditLine<'_>, time: Time, text: &str) {
+        if !self.is_within(time) {
             return;
         }
+        match self.of(line) {
+            Of::Wanted => self.selected(line, time),
+            Of::Other => {}
+            Of::Unknown => self.held.hold(line.environment_id, text),
+        }
+    }
+
+    fn is_within(&self, time: Time) -> bool {
+        let Filter { since, until, .. } = &self.filter;
+        since.is_none_or(|since| time >= since) && until.is_none_or(|until| time < until)
+    }
+
+    /// Whose a line is: that of the function it names or, if it names none, of the one whose environment it is.
+    fn of(&self, line: &AuditLine<'_>) -> Of {
+        let functions = &self.filter.functions;
+        match line.function_name.as_deref() {
+            _ if functions.is_empty() => Of::Wanted,
+            Some(name) if functions.iter().any(|wanted| wanted == name) => Of::Wanted,
+            Some(_) => Of::Other,
+            None => self.environments.of(line.environment_id),
+        }
+    }
+
+    fn selected(&mut self, line: &AuditLine<'_>, time: Time) {
         let function = line.function_name.as_deref();
         self.environments.select(line.environment_id, function, line.quarantined == Some(true));
         let (first, last) = self.span.get_or_insert((time, time));
@@ -103,15 +139,6 @@ impl Counting {
             }
             _ => {}
         }
-    }
-
-    fn is_selected(&self, line: &AuditLine<'_>, time: Time) -> bool {
-        let Filter { functions, since, until, .. } = &self.filter;
-        let is_function =
-            || line.function_name.as_deref().is_some_and(|name| functions.iter().any(|wanted| wanted == name));
-        (functions.is_empty() || is_function())
-            && since.is_none_or(|since| time >= since)
-            && until.is_none_or(|until| time < until)
     }
 
     fn decision(&mut self, line: &AuditLine<'_>, time: Time) {
@@ -220,6 +247,7 @@ impl Counting {
         self.count_environments();
         self.read.lines = tally.lines;
         self.read.other_lines = tally.other;
+        self.read.lines_of_unknown_function = (!self.filter.functions.is_empty()).then_some(self.held.unknown);
         self.totals.functions = self.functions.rows().filter(|row| row.name.is_some()).count() as u64;
         let top = self.filter.top;
         Report {
@@ -297,11 +325,10 @@ impl Counting {
     }
 }
 
-/// When a line was made; the library writes it in one form only.
-fn time_of(line: &AuditLine<'_>) -> Option<Time> {
-    let text = line.timestamp.as_bytes();
-    let is_plain = text.len() == 24 && text.first().is_some_and(u8::is_ascii_digit) && text.ends_with(b"Z");
-    line.time().filter(|_| is_plain).map(|time| Time(time.as_millisecond()))
+fn parse(text: &str) -> Result<(Time, AuditLine<'_>), String> {
+    let line = AuditLine::parse(text)?;
+    let time = line.time().ok_or("has no time")?;
+    Ok((Time(time.as_millisecond()), line))
 }
 
 /// What one decision counts as.

@@ -2,10 +2,13 @@
 
 use std::collections::HashMap;
 
+use super::numbers::Numbers;
 use super::table::cut;
 
 /// As many as are followed; those of a busy month.
 const MOST: usize = 1 << 18;
+/// As many runs of numbers are kept beside the one that each environment has; some 60 MB.
+const MOST_RUNS: usize = 1 << 20;
 /// As many functions as environments are known of.
 const MOST_FUNCTIONS: usize = 10_000;
 
@@ -13,17 +16,28 @@ const MOST_FUNCTIONS: usize = 10_000;
 pub(super) struct Environments {
     known: HashMap<u64, Environment>,
     functions: HashMap<Box<str>, u32>,
+    /// What the numbers of all take of their room.
+    runs: usize,
     were_too_many: bool,
 }
 
 #[derive(Debug)]
 struct Environment {
-    first: u64,
-    last: u64,
-    lines: u64,
+    /// Nothing, if there was no room for them.
+    numbers: Option<Numbers>,
     function: Option<u32>,
+    of: Of,
     is_selected: bool,
     is_quarantined: bool,
+}
+
+/// Whether an environment is one of the functions that are asked for: Lambda never gives one to another function.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Of {
+    Wanted,
+    Other,
+    /// No line has named a function yet.
+    Unknown,
 }
 
 /// How many there are.
@@ -45,16 +59,35 @@ impl Environments {
     /// Takes note of a line, whether it is selected or not.
     pub(super) fn read(&mut self, id: u64, seq: u64) {
         if let Some(known) = self.known.get_mut(&id) {
-            known.first = known.first.min(seq);
-            known.last = known.last.max(seq);
-            known.lines += 1;
+            let Some(numbers) = &mut known.numbers else { return };
+            self.runs -= numbers.room();
+            numbers.insert(seq);
+            if numbers.is_incomplete() || self.runs + numbers.room() > MOST_RUNS {
+                known.numbers = None;
+                self.were_too_many = true;
+            } else {
+                self.runs += numbers.room();
+            }
         } else if self.known.len() < MOST {
-            let (first, last, lines) = (seq, seq, 1);
-            let new = Environment { first, last, lines, function: None, is_selected: false, is_quarantined: false };
+            let numbers = Some(Numbers::of(seq));
+            let new =
+                Environment { numbers, function: None, of: Of::Unknown, is_selected: false, is_quarantined: false };
             self.known.insert(id, new);
         } else {
             self.were_too_many = true;
         }
+    }
+
+    /// Takes note that a line of it names a function.
+    pub(super) fn name(&mut self, id: u64, is_wanted: bool) {
+        if let Some(known) = self.known.get_mut(&id) {
+            known.of = if is_wanted || known.of == Of::Wanted { Of::Wanted } else { Of::Other };
+        }
+    }
+
+    /// Whose it is, as far as it has been read.
+    pub(super) fn of(&self, id: u64) -> Of {
+        self.known.get(&id).map_or(Of::Unknown, |known| known.of)
     }
 
     /// Takes note that a line of it is selected.
@@ -78,12 +111,11 @@ impl Environments {
 
     pub(super) fn gaps(&self) -> Gaps {
         let mut gaps = Gaps::default();
-        for known in self.known.values() {
-            let numbers = (known.last - known.first).saturating_add(1);
-            let lost = numbers.saturating_sub(known.lines);
+        for numbers in self.known.values().filter_map(|known| known.numbers.as_ref()) {
+            let lost = numbers.lost();
             gaps.lost = gaps.lost.saturating_add(lost);
             gaps.environments += u64::from(lost > 0);
-            gaps.repeated += known.lines.saturating_sub(numbers);
+            gaps.repeated = gaps.repeated.saturating_add(numbers.repeated);
         }
         gaps
     }
@@ -101,5 +133,24 @@ impl Environments {
         }
         let number = |number: &u32| of.get(number).copied().unwrap_or_default();
         (all, self.functions.iter().map(|(name, function)| (&**name, number(function))).collect())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn gaps_without_end_fill_no_memory_and_hide_no_others() {
+        let mut environments = Environments::default();
+        [1, 2, 5, 5].iter().for_each(|seq| environments.read(0, *seq));
+        assert!(environments.is_exact());
+        // More gaps than one may have, then more than all may.
+        (0..70_000).for_each(|seq| environments.read(1, seq * 2));
+        assert!(!environments.is_exact() && environments.runs <= 11);
+        (2..120_000).for_each(|id| [1, 3].iter().for_each(|seq| environments.read(id, *seq)));
+        assert!((MOST_RUNS - 11..=MOST_RUNS).contains(&environments.runs), "{}", environments.runs);
+        let Gaps { lost, environments, repeated } = environments.gaps();
+        assert_eq!((lost, environments, repeated), (2 + 95_324, 95_325, 1));
     }
 }

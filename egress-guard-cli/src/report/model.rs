@@ -55,13 +55,17 @@ pub(crate) struct Read {
     pub(crate) unreadable_lines: u64,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) first_unreadable: Option<Unreadable>,
-    /// Lines that are missing between the first and the last of an environment.
+    /// With a filter of functions, lines that are left out as they name none and nobody knows whose environment it is.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) lines_of_unknown_function: Option<u64>,
+    /// Numbers that no line has, between the first and the last of an environment.
     pub(crate) lost_lines: u64,
     /// In how many environments lines are missing.
     pub(crate) environments_with_loss: u64,
-    /// Lines that an environment has more than numbers: the same log twice, or forged ones.
+    /// Lines with a number that another line of the environment has: the same log twice, or forged ones.
     pub(crate) repeated_lines: u64,
-    /// Whether every environment was followed; otherwise lost, repeated and environments are what is known of them.
+    /// Whether every environment was followed, and all its numbers; otherwise there is at least so much of lost, repeated and
+    /// environments.
     pub(crate) environments_exact: bool,
 }
 

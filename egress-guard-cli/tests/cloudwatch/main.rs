@@ -475,6 +475,9 @@ async fn an_investigation_finds_the_first_denial_and_what_came_after() {
     let orders = lines.iter().filter(|line| is(line, "policy_id", "orders") && line["seq"] != 3);
     let gaps = ask("lost-lines", &orders.cloned().collect::<Vec<_>>());
     assert_eq!(gaps.iter().map(|row| number(row, "lost")).collect::<Vec<_>>(), [1]);
+    // A line that was delivered twice hides none.
+    let twice: Vec<_> = lines.iter().chain(&lines).cloned().collect();
+    assert_eq!(number(&ask("lost-lines", &twice)[0], "lost"), 2);
 
     let in_force = ask("in-force", &lines);
     let policies: BTreeSet<_> = in_force.iter().map(|row| row["policy_id"].as_str().unwrap()).collect();

@@ -19,7 +19,13 @@ pub fn plain_count(log: &str, filter: &Filter) -> Value {
     let is_meant = |line: &&&str| line.find('{').is_some_and(|begin| line[begin..].contains("\"egress_"));
     let meant: Vec<&&str> = all.iter().filter(is_meant).collect();
     let lines: Vec<Value> = meant.iter().filter_map(|line| serde_json::from_str(line).ok()).collect();
-    let selected: Lines<'_> = lines.iter().filter(|line| is_selected(line, filter)).collect();
+    let names: BTreeSet<(u64, &str)> = lines
+        .iter()
+        .filter_map(|line| {
+            Some((line["environment_id"].as_u64().unwrap(), line.get("function_name")?.as_str().unwrap()))
+        })
+        .collect();
+    let selected: Lines<'_> = lines.iter().filter(|line| is_selected(line, filter, &names)).collect();
     let of_type =
         |event: &str| -> Lines<'_> { selected.iter().copied().filter(|line| line["event_type"] == event).collect() };
     let (decisions, outcomes, summaries) =
@@ -116,6 +122,14 @@ pub fn plain_count(log: &str, filter: &Filter) -> Value {
             .collect::<BTreeSet<_>>()
             .len()
     };
+    let mut read = read(&all, meant.len(), &lines);
+    if !filter.functions.is_empty() {
+        let is_unknown = |line: &&Value| {
+            let id = line["environment_id"].as_u64().unwrap();
+            is_within(line, filter) && !names.iter().any(|(known, _)| *known == id)
+        };
+        read["lines_of_unknown_function"] = json!(lines.iter().filter(is_unknown).count());
+    }
     let mut totals = counts(&decisions);
     totals.extend(
         json!({
@@ -137,7 +151,7 @@ pub fn plain_count(log: &str, filter: &Filter) -> Value {
     );
     json!({
         "schema": "egress-guard-report/1",
-        "read": read(&all, meant.len(), &lines),
+        "read": read,
         "span": {"first": first, "last": last, "new_since": new_since},
         "totals": totals,
         "timeline": timeline(&decisions),
@@ -155,11 +169,17 @@ pub fn plain_count(log: &str, filter: &Filter) -> Value {
     })
 }
 
-fn is_selected(line: &Value, filter: &Filter) -> bool {
-    let function = line["function_name"].as_str().unwrap_or_default();
-    (filter.functions.is_empty() || filter.functions.contains(&function))
-        && text(line, "timestamp") >= filter.since
-        && (filter.until.is_empty() || text(line, "timestamp") < filter.until)
+fn is_selected(line: &Value, filter: &Filter, names: &BTreeSet<(u64, &str)>) -> bool {
+    let wanted = |name: &&str| filter.functions.contains(name);
+    let is_of_function = match line.get("function_name") {
+        Some(name) => wanted(&name.as_str().unwrap()),
+        None => names.iter().any(|(id, name)| line["environment_id"] == *id && wanted(name)),
+    };
+    (filter.functions.is_empty() || is_of_function) && is_within(line, filter)
+}
+
+fn is_within(line: &Value, filter: &Filter) -> bool {
+    text(line, "timestamp") >= filter.since && (filter.until.is_empty() || text(line, "timestamp") < filter.until)
 }
 
 fn read(all: &[&str], meant: usize, lines: &[Value]) -> Value {

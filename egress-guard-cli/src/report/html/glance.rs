@@ -136,6 +136,7 @@ fn facts(report: &Report) -> Vec<Fact> {
 fn notices(report: &Report) -> Vec<Notice> {
     let (read, totals) = (&report.read, &report.totals);
     let rows = |rows: usize, one, more| of(rows as u64, one, more);
+    let unknown = read.lines_of_unknown_function.unwrap_or_default();
     let all = [
         (read.audit_lines == 0, "No audit line was read: these figures say nothing.".to_owned(), "read"),
         (
@@ -157,6 +158,14 @@ fn notices(report: &Report) -> Vec<Notice> {
             format!(
                 "{} read more than once, or forged.",
                 of(read.repeated_lines, "audit line was", "audit lines were")
+            ),
+            "read",
+        ),
+        (
+            unknown > 0,
+            format!(
+                "{} no function, and of no known one: not counted.",
+                of(unknown, "audit line names", "audit lines name")
             ),
             "read",
         ),

@@ -42,14 +42,23 @@ impl Page<'_> {
         }
         if read.repeated_lines > 0 {
             let lines = count(read.repeated_lines, "line");
-            notes.push(format!("{lines} more than numbers: a log that was read twice, or forged lines"));
+            notes.push(format!("{lines} with the number of another: a log that was read twice, or forged lines"));
         }
         if !read.environments_exact {
-            notes.push("there are more environments than were followed: some are not counted".to_owned());
+            notes.push(
+                "more environments or gaps than can be followed: at least so many are there, lost and repeated"
+                    .to_owned(),
+            );
         }
         if let Some(first) = &read.first_unreadable {
             let lines = count(read.unreadable_lines, "line");
             notes.push(format!("{lines} unreadable, the first {}: {}", first.place, shortened(&first.error, 120)));
+        }
+        if let Some(lines) = read.lines_of_unknown_function.filter(|lines| *lines > 0) {
+            let lines = count(lines, "line");
+            notes.push(format!(
+                "{lines} left out that name no function, of environments that are not known to be of one"
+            ));
         }
         if !notes.is_empty() {
             writeln!(output, "\n{}to look at{:#}", self.bold, self.bold)?;

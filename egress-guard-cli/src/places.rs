@@ -75,12 +75,13 @@ impl Places {
         self.runs.values().copied()
     }
 
-    pub(super) fn last(&self) -> Option<u64> {
-        self.runs.last_key_value().map(|(_, run)| run.last)
+    /// How many runs there are.
+    pub(super) fn len(&self) -> usize {
+        self.runs.len()
     }
 
-    pub(super) fn count(&self) -> u64 {
-        self.runs().map(|run| run.last - run.first + 1).sum()
+    pub(super) fn last(&self) -> Option<u64> {
+        self.runs.last_key_value().map(|(_, run)| run.last)
     }
 
     /// What is missing of all from 1 to the last; each gap stands where the run behind it begins.
@@ -88,7 +89,7 @@ impl Places {
         let mut next = 1;
         self.runs().filter_map(move |run| {
             let (first, at) = (next, run.first_at);
-            next = run.last + 1;
+            next = run.last.saturating_add(1);
             (first < run.first).then(|| Run { first, last: run.first - 1, first_at: at, last_at: at })
         })
     }
