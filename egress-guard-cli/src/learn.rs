@@ -35,7 +35,8 @@ use usage::counted;
 /// anything.
 ///
 /// Exit status: 0 if all that was sent is allowed, 1 if some of it is not, or a line is not whole or of an unknown function
-/// (standard error says what; the policy is written all the same), 2 if the arguments are wrong, a log or a policy cannot be read, or there is nothing to learn.
+/// (standard error says what; the policy is written all the same), 2 if the arguments are wrong, a log or a policy cannot be
+/// read, or there is nothing to learn.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:

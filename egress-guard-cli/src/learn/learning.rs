@@ -93,7 +93,7 @@ struct Learner<'r> {
 impl<'r> Learner<'r> {
     fn new(read: &'r Read, base: Base) -> Result<Self, Box<dyn Error>> {
         let now = SystemTime::now();
-        let (mut standing, mut missing) = (BTreeMap::new(), Traffic::default());
+        let (mut standing, mut missing) = (BTreeMap::new(), Traffic::part());
         let mut copied = Ok(());
         read.traffic.each(|_, uses, learnt, usage| {
             let Some((reason, rule)) = denial(&base.policy, learnt, now) else { return };

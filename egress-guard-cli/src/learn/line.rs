@@ -179,8 +179,12 @@ pub(super) fn destination(line: &AuditLine<'_>, has_path: bool) -> Option<Destin
 
 /// Where a line that tells of a request went, without its path, as far as it can be read.
 pub(super) fn requested(line: &AuditLine<'_>) -> Option<Destination> {
-    let is_request = matches!(line.stage.as_deref(), Some("request" | "redirect"));
-    if !is_request && line.event_type != "egress_outcome" {
+    let is_request = match line.stage.as_deref() {
+        Some("request" | "redirect") => true,
+        Some("connection") => false,
+        _ => line.event_type == "egress_outcome",
+    };
+    if !is_request {
         return None;
     }
     url(line.scheme.as_deref()?, line.host.as_deref()?, line.port?, "/")

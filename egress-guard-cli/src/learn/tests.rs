@@ -573,6 +573,9 @@ fn nor_does_one_of_a_request_for_which_there_is_no_room() {
     let late = read.traffic.endpoints.iter().find(|(endpoint, _)| &*endpoint.host == "late.example").unwrap().1;
     assert!(!late.is_used() && late.is_refused());
     assert!(read.refused.keys().any(|(_, place)| place == "late.example:443"), "{:?}", read.refused);
+    // What there was room for is learnt all the same.
+    let learning = Learning::of(&read, Base::of(EMPTY).unwrap(), 0, 4).unwrap_or_else(|error| panic!("{error}"));
+    assert_eq!(learning.added.len(), 1);
 }
 
 #[test]

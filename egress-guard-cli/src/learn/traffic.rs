@@ -170,6 +170,11 @@ impl Moment {
 }
 
 impl Traffic {
+    /// For what is a part of another one, and so needs no bound of its own.
+    pub(super) fn part() -> Self {
+        Self { room: usize::MAX, ..Self::default() }
+    }
+
     /// A name that is kept once; none beyond what can be.
     pub(super) fn function(&mut self, name: &str) -> Option<Rc<str>> {
         if let Some(known) = self.functions.get(name) {

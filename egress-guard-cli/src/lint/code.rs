@@ -86,7 +86,9 @@ impl Code {
     pub(crate) const fn why_and_cure(self) -> (&'static str, &'static str) {
         match self {
             Self::SharedSuffix => (
-                "By the Public Suffix List, or as buckets of S3, its names belong to many owners: whoever registers one is let in.",
+                "By the Public Suffix List, as buckets of S3, or as customers of a service that the list lacks (`*.nip.io`, \
+                 `*.storage.googleapis.com`, `*.atlassian.net`; such a list cannot be complete), its names belong to many \
+                 owners: whoever registers one is let in.",
                 "Write out the label that is yours, as in `my-bucket.s3.eu-west-1.amazonaws.com`.",
             ),
             Self::LocalName => (
