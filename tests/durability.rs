@@ -13,7 +13,7 @@ use std::time::Duration;
 
 use aws_sdk_sts::config::{BehaviorVersion, Credentials, Region, retry::RetryConfig};
 use bytes::Bytes;
-use egress_guard::{AuditRecord, AuditSink, Guard, JsonLines, Policy, Rule, in_current_invocation};
+use egress_guard::{AuditRecord, AuditSink, ChainKey, Guard, JsonLines, Policy, Rule, in_current_invocation};
 use egress_guard_tests::{Names, RuntimeApi, ValidatedAudit, certificate_in_pem};
 use futures_util::StreamExt;
 use http::Request;
@@ -439,6 +439,11 @@ async fn the_process() {
     let layer = |number| Policy::builder("p".repeat(64)).allow(rule(number)).build().unwrap();
     let policy = (1..9).fold(layer(0), |policy, number| policy.narrowed_by(layer(number)));
     let guard = match variable("SINK").as_str() {
+        // One of two with the lines of a chain, which are longer.
+        "Guards" if std::process::id().is_multiple_of(2) => Guard::new(
+            policy,
+            JsonLines::stdout().chained(ChainKey::from_bytes(b"a key of the tests, and no secret").unwrap()),
+        ),
         "Guards" => Guard::new(policy, JsonLines::stdout()),
         "Queues" => Guard::new(policy, Queueing::new()),
         _ => Guard::new(policy, JsonLines::new(Tearing)),

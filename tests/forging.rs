@@ -7,12 +7,13 @@ use std::process::{Command, Stdio};
 use std::sync::{Arc, Mutex};
 
 use bytes::Bytes;
-use egress_guard::{ClientOptions, Guard, JsonLines, MemorySink, Policy, PolicyError, Rule};
+use egress_guard::{ChainKey, ClientOptions, Guard, JsonLines, MemorySink, OcsfLines, Policy, PolicyError, Rule};
 use egress_guard_tests::ValidatedAudit;
 use http::{Method, Request, Response, Uri};
 use http_body_util::Full;
 use lambda_runtime::{Config, Context, Error, LambdaInvocation};
 use proptest::prelude::*;
+use serde_json::Value;
 use tower::{Layer, ServiceExt, service_fn};
 
 #[derive(Clone, Default)]
@@ -86,8 +87,12 @@ fn requests(text: &str) -> Vec<Request<Full<Bytes>>> {
 
 /// Puts a text wherever one is taken, and holds every line against what is promised.
 async fn everywhere(text: &str) {
-    let (output, records) = (Output::default(), MemorySink::new());
-    let guard = Guard::new(policy(text), (JsonLines::new(output.clone()).with_metrics(), records.clone()));
+    let (output, chained, events, records) =
+        (Output::default(), Output::default(), Output::default(), MemorySink::new());
+    let lines = |output: &Output| JsonLines::new(output.clone()).with_metrics();
+    let key = ChainKey::from_bytes(b"a key of the tests, and no secret").unwrap();
+    let lines = (lines(&output), lines(&chained).chained(key));
+    let guard = Guard::new(policy(text), ((lines, OcsfLines::new(events.clone())), records.clone()));
     let http =
         guard.client(ClientOptions::from(reqwest::Client::builder().tls_certs_only([])).max_redirects(0)).unwrap();
     let answering =
@@ -108,22 +113,38 @@ async fn everywhere(text: &str) {
     let invocation = LambdaInvocation { parts, body: Bytes::new(), context: context(text) };
     guard.lambda_layer().layer(handler).oneshot(invocation).await.unwrap();
 
-    let output = output.0.lock().unwrap().clone();
-    let output = String::from_utf8(output).unwrap();
-    assert!(output.ends_with('\n'));
-    assert_eq!(output.matches('\n').count(), records.lines().len(), "one line for each record");
-    assert!(records.lines().len() >= 15, "{output}");
-    output.split_terminator('\n').for_each(is_as_promised);
+    let records = records.lines();
+    assert!(records.len() >= 15, "{records:#?}");
+    for output in [output, chained] {
+        for line in output.lines(records.len()) {
+            ValidatedAudit::validate(&is_as_promised(&line));
+        }
+    }
+    let is_activity =
+        |record: &&Value| record["event_type"] != "egress_posture" && record["event_type"] != "egress_summary";
+    for event in events.lines(records.iter().filter(is_activity).count()) {
+        assert!(is_as_promised(&event)["class_uid"].is_u64());
+    }
 }
 
-fn is_as_promised(line: &str) {
+impl Output {
+    /// As many lines as records.
+    fn lines(&self, records: usize) -> Vec<String> {
+        let text = String::from_utf8(self.0.lock().unwrap().clone()).unwrap();
+        assert!(text.ends_with('\n'));
+        assert_eq!(text.matches('\n').count(), records, "{text}");
+        text.split_terminator('\n').map(str::to_owned).collect()
+    }
+}
+
+fn is_as_promised(line: &str) -> Value {
     assert!(line.len() < 4096, "{} bytes: {line}", line.len());
-    ValidatedAudit::validate(&serde_json::from_str(line).unwrap());
     let steers = |char: char| {
         char.is_control()
             || matches!(char, '\u{61c}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}')
     };
     assert!(!line.contains(steers), "{line:?}");
+    serde_json::from_str(line).unwrap()
 }
 
 #[tokio::test]

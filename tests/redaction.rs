@@ -11,7 +11,9 @@ use std::time::Duration;
 use aws_sdk_sts::config::retry::RetryConfig;
 use aws_sdk_sts::config::{BehaviorVersion, Credentials, Region};
 use bytes::Bytes;
-use egress_guard::{ClientOptions, Guard, JsonLines, MemorySink, Policy, Rule, TracingSink, denied};
+use egress_guard::{
+    ChainKey, ClientOptions, Guard, JsonLines, MemorySink, OcsfLines, Policy, Rule, TracingSink, denied,
+};
 use egress_guard_tests::{Names, Seen, Server, certificate_in_pem};
 use http::{HeaderMap, HeaderValue, Method, Request, Response};
 use http_body_util::Full;
@@ -208,7 +210,12 @@ async fn the_process() {
     let of_the_library = filter_fn(|event| event.target().starts_with("egress_guard"));
     tracing_subscriber::registry().with(events.with_filter(of_the_library)).init();
     let memory = MemorySink::new();
-    let guard = Guard::new(policy(), ((JsonLines::stdout(), TracingSink::new()), memory.clone()));
+    let key = ChainKey::from_bytes(format!("{SECRET}-KEY-{SECRET}-KEY-{SECRET}-KEY-").as_bytes()).unwrap();
+    show(&key);
+    show_error(&ChainKey::from_bytes(format!("{SECRET}-KEY").as_bytes()).unwrap_err());
+    let lines = (JsonLines::stdout().chained(key), TracingSink::new());
+    let events = OcsfLines::new(std::io::stderr());
+    let guard = Guard::new(policy(), ((lines, events), memory.clone()));
     show(&guard);
     show(&guard.lambda_layer());
     full_client(&guard).await;

@@ -4,6 +4,7 @@ mod aws;
 mod base;
 mod learning;
 mod line;
+mod outside;
 mod paths;
 mod reading;
 mod rules;
@@ -33,8 +34,8 @@ use usage::counted;
 /// policy is tried on every request before it is printed. Review it: whoever could write into the log could have it say
 /// anything.
 ///
-/// Exit status: 0 if all that was sent is allowed, 1 if some of it is not (standard error says what; the policy is written
-/// all the same), 2 if the arguments are wrong, a log or a policy cannot be read, or there is nothing to learn.
+/// Exit status: 0 if all that was sent is allowed, 1 if some of it is not, or a line is not whole or of an unknown function
+/// (standard error says what; the policy is written all the same), 2 if the arguments are wrong, a log or a policy cannot be read, or there is nothing to learn.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
@@ -45,7 +46,7 @@ Examples:
 pub(crate) struct Learn {
     #[command(flatten)]
     logs: LogArgs,
-    /// Learn from this function's lines alone; may be repeated
+    /// Learn from this function's lines alone, and those of its environments outside of an invocation; may be repeated
     #[arg(long, value_name = "NAME")]
     function: Vec<String>,
     /// Learn from the lines of this policy alone; may be repeated
@@ -66,8 +67,9 @@ pub(crate) struct Learn {
     /// Replace the output file if it exists
     #[arg(long, requires = "output")]
     force: bool,
-    /// Write one `*.` for so many names side by side that are used alike and have one owner; 0 writes none
-    #[arg(long, value_name = "N", default_value_t = 5)]
+    /// Write one `*.` for so many names side by side that are used alike, and `*` for so many first segments of paths that
+    /// are ids, if you know that they have one owner; 0 writes none
+    #[arg(long, value_name = "N", default_value_t = 0)]
     wildcard_from: usize,
     /// List so many paths of a host and port before folders become `**`
     #[arg(long, value_name = "N", default_value_t = 20, value_parser = at_least_one)]
@@ -79,7 +81,7 @@ fn at_least_one(text: &str) -> Result<usize, String> {
 }
 
 impl Learn {
-    /// Writes the policy; true if it allows all that was sent.
+    /// Writes the policy; true if it allows all that was sent, and that is known.
     pub(crate) fn run(&self) -> Result<bool, Box<dyn Error>> {
         let base = self.merge.as_deref().map(Base::read).transpose()?;
         if let Some(name) = &self.name {
@@ -93,7 +95,8 @@ impl Learn {
         let learning = Learning::of(&read, base, self.wildcard_from, self.max_paths)?;
         self.write(&learning.policy)?;
         summary::print(&read, &learning, self.merge.is_some())?;
-        Ok(read.refused.is_empty() && learning.standing.is_empty())
+        let is_all_read = read.torn == 0 && read.outside() == 0;
+        Ok(is_all_read && read.refused.is_empty() && learning.standing.is_empty())
     }
 
     /// A policy without a rule.
@@ -120,8 +123,13 @@ impl Learn {
     fn write(&self, policy: &str) -> Result<(), Box<dyn Error>> {
         match (&self.output, self.merge.as_deref().filter(|_| self.in_place)) {
             (Some(path), _) => {
-                let file = if self.force { File::create(path) } else { File::create_new(path) };
-                file.and_then(|mut file| file.write_all(policy.as_bytes())).map_err(|error| {
+                let written = if self.force && path.is_file() {
+                    replace(path, policy)
+                } else {
+                    let file = if self.force { File::create(path) } else { File::create_new(path) };
+                    file.and_then(|mut file| file.write_all(policy.as_bytes()))
+                };
+                written.map_err(|error| {
                     let exists = error.kind() == io::ErrorKind::AlreadyExists;
                     format!(
                         "{} cannot be written: {error}{}",
@@ -140,7 +148,7 @@ impl Learn {
 
 /// Replaces a file as a whole, so that nobody reads half of a policy.
 fn replace(path: &Path, text: &str) -> io::Result<()> {
-    if fs::read_to_string(path)? == text {
+    if fs::read(path)? == text.as_bytes() {
         return Ok(());
     }
     // What a link leads to, and not the link.

@@ -32,6 +32,9 @@ pub(crate) struct Entry<'a> {
     /// Its JSON as it was written, without the newline.
     pub(crate) text: &'a str,
     pub(crate) place: Place<'a>,
+    /// Whether something other than a time and a log stream's name stands before it in its event: whoever wrote that, or had
+    /// an application print it, may have written this.
+    pub(crate) is_behind_text: bool,
 }
 
 /// Where an entry stands; shown as `file:12`.
@@ -133,29 +136,32 @@ impl<F: FnMut(Entry<'_>) -> Result<()>> Reader<'_, F> {
 
     fn read_text(&mut self, file: &str, mut input: impl BufRead) -> std::result::Result<(), Failure> {
         if documents::begin(input.fill_buf()?) {
-            return documents::each_event(input, |event, number| self.event(event, Place { file, number }));
+            return documents::each_event(input, |event, number| self.event(event, false, Place { file, number }));
         }
+        let mut is_document = false;
         lines::each_line(input, |line, number| {
             let place = Place { file, number };
+            // `aws logs filter-log-events` begins so. Elsewhere a message may be anybody's.
+            is_document |= number == 1 && line.trim_ascii() == b"{";
             match lines::pretty(line) {
-                Some(lines::Pretty::Message(message)) => self.event(&message, place),
+                Some(lines::Pretty::Message(message)) if is_document => self.event(&message, false, place),
                 Some(lines::Pretty::AuditLine) => {
                     self.tally.lines += 1;
                     self.tally.other += 1;
                     self.pretty.get_or_insert_with(|| place.to_string());
                     Ok(())
                 }
-                None => self.event(&String::from_utf8_lossy(line), place),
+                _ => self.event(&String::from_utf8_lossy(line), true, place),
             }
         })
     }
 
-    fn event(&mut self, event: &str, place: Place<'_>) -> std::result::Result<(), Failure> {
+    fn event(&mut self, event: &str, may_have_origin: bool, place: Place<'_>) -> std::result::Result<(), Failure> {
         self.tally.lines += 1;
         let mut is_other = true;
-        for text in entries::of(event) {
+        for (text, is_behind_text) in entries::of(event, may_have_origin) {
             is_other = false;
-            (self.each)(Entry { text, place }).map_err(Failure::Reader)?;
+            (self.each)(Entry { text, place, is_behind_text }).map_err(Failure::Reader)?;
         }
         self.tally.other += u64::from(is_other);
         Ok(())

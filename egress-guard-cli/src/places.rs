@@ -84,16 +84,12 @@ impl Places {
         self.runs.last_key_value().map(|(_, run)| run.last)
     }
 
-    pub(super) fn count(&self) -> u64 {
-        self.runs().map(|run| run.last - run.first + 1).sum()
-    }
-
     /// What is missing of all from 1 to the last; each gap stands where the run behind it begins.
     pub(super) fn gaps(&self) -> impl Iterator<Item = Run> {
         let mut next = 1;
         self.runs().filter_map(move |run| {
             let (first, at) = (next, run.first_at);
-            next = run.last + 1;
+            next = run.last.saturating_add(1);
             (first < run.first).then(|| Run { first, last: run.first - 1, first_at: at, last_at: at })
         })
     }

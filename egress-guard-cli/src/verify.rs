@@ -62,8 +62,8 @@ impl Verify {
             return Err(format!("no audit line in what was read, of {} lines", tally.lines).into());
         }
         let report = Report::of(log, self.partial);
-        let printed = if self.json { print::json(&report) } else { print::text(&report, self.chains) };
-        crate::output::print(printed.as_bytes())?;
+        let printed = if self.json { print::json(&report)? } else { print::text(&report, self.chains).into_bytes() };
+        crate::output::print(&printed)?;
         Ok(report.is_clean())
     }
 

@@ -222,7 +222,36 @@ fn a_policy_is_replaced_as_a_whole_with_its_permissions_and_behind_its_link() {
     assert!(folder.path().join("link.toml").is_symlink());
     assert_eq!(file.metadata().unwrap().permissions().mode() & 0o777, 0o640);
     let merged = fs::read_to_string(&file).unwrap();
-    assert!(merged.starts_with("# Mine.") && merged.contains("id = \"api-payments-example\""), "{merged}");
+    assert!(
+        merged.starts_with("# Mine.\r\nversion = 1\r\n") && merged.contains("id = \"api-payments-example\""),
+        "{merged}"
+    );
+}
+
+#[cfg(unix)]
+#[test]
+fn an_output_that_is_forced_replaces_the_file_as_a_whole() {
+    use std::os::unix::fs::MetadataExt;
+    let folder = tempfile::tempdir().unwrap();
+    let audit = MemorySink::new();
+    let guard = Guard::new(Policy::from_toml(REPORT_ONLY).unwrap(), audit.clone());
+    assert!(send(&guard, SENT[0]));
+    fs::write(
+        folder.path().join("orders.log"),
+        format!("{}{{\"event_type\":\"egress_decision\",\"act\n", log_of(&audit)),
+    )
+    .unwrap();
+    let file = folder.path().join("policy.toml");
+    fs::write(&file, b"\xff was no text").unwrap();
+    let mut before = fs::File::open(&file).unwrap();
+    let inode = file.metadata().unwrap().ino();
+    let output = learn(folder.path(), &["orders.log", "-o", "policy.toml", "--force"]);
+    assert_eq!(output.status.code(), Some(1), "a torn line: {}", text(&output.stderr));
+    assert_ne!(file.metadata().unwrap().ino(), inode);
+    let mut read = Vec::new();
+    std::io::Read::read_to_end(&mut before, &mut read).unwrap();
+    assert_eq!(read, b"\xff was no text", "whoever reads it meanwhile, reads it whole");
+    assert!(fs::read_to_string(&file).unwrap().contains("id = \"api-payments-example\""));
 }
 
 #[test]

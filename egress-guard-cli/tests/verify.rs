@@ -9,10 +9,13 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::sync::{Arc, Mutex, OnceLock};
 
+use base64::Engine;
 use egress_guard::{ChainKey, Guard, JsonLines, Policy, Rule};
+use hmac::{Hmac, KeyInit, Mac};
 use http::{Request, Response};
 use proptest::prelude::*;
 use serde_json::Value;
+use sha2::Sha256;
 use tower::{ServiceBuilder, ServiceExt};
 
 const KEY: &str = "000102030405060708090a0b0c0d0e0f101112131415161718191a1b1c1d1e1f";
@@ -259,7 +262,7 @@ impl Write for Full {
 }
 
 #[test]
-fn lines_that_could_not_be_written_are_no_finding() {
+fn lines_that_could_not_be_written_are_missing_all_the_same() {
     let log = Arc::default();
     let sink = JsonLines::new(Full { log: Arc::clone(&log), writes: 0 }).chained(KEY.parse().unwrap());
     let guard = Guard::new(Policy::builder("orders").build().unwrap(), sink);
@@ -273,10 +276,11 @@ fn lines_that_could_not_be_written_are_no_finding() {
     let log = String::from_utf8(log.lock().unwrap().clone()).unwrap();
     let logs = Logs::new(&[("log", &log)]);
     let (status, printed) = logs.verify(&["--key-file", "audit.key", "log"]);
-    assert_eq!((status, kinds(&printed)), (0, vec![]), "{printed:#?}");
-    let notes: Vec<_> = printed.iter().filter(|line| line["note"] == true).map(|line| &line["kind"]).collect();
-    assert_eq!(notes, ["lost", "torn"], "{log}");
+    assert_eq!((status, kinds(&printed)), (1, vec!["lost 2".to_owned()]), "{printed:#?}");
     assert_eq!(printed[0]["count"], 2);
+    assert_eq!((&printed[1]["kind"], &printed[1]["note"]), (&"torn".into(), &true.into()), "{log}");
+    let (_, output, _) = logs.run(&["--key-file", "audit.key", "log"]);
+    assert!(output.contains("which only the process says") && !output.contains("all of them"), "{output}");
 }
 
 #[test]
@@ -356,18 +360,110 @@ fn what_gives_no_answer_says_why() {
     }
 }
 
-/// What somebody does who can write to the log, and has no key.
+/// The line with a MAC for its place, as the page describes it.
+fn sealed(line: &str) -> String {
+    let step = |key: &[u8], text: &[u8]| Hmac::<Sha256>::new_from_slice(key).unwrap().chain_update(text).finalize();
+    let step = |key: &[u8], text: &[u8]| step(key, text).as_bytes().to_vec();
+    let owners_key: Vec<u8> = (0..32).collect();
+    let id = chain_id(&format!("{line}}}"));
+    assert!(id.starts_with("0."));
+    let mut key = step(&step(&owners_key, b"egress-guard audit chain 1"), format!("chain {id}").as_bytes());
+    let place = u32::try_from(place(&format!("{line}}}"))).unwrap();
+    for (level, byte) in place.to_be_bytes().into_iter().enumerate() {
+        if level > 0 {
+            key = step(&key, b"below");
+        }
+        (0..byte).for_each(|_| key = step(&key, b"next"));
+    }
+    let mac = base64::prelude::BASE64_URL_SAFE_NO_PAD.encode(&step(&key, line.as_bytes())[..16]);
+    format!("{line},\"mac\":\"{mac}\"}}")
+}
+
+/// A line that is in no chain.
+fn unchained(line: &str) -> String {
+    format!("{}}}", line.split(",\"chain_id\"").next().unwrap())
+}
+
+/// What somebody does who can write to the log: without a key, or, from the moment of a takeover, with those that come.
 #[derive(Clone, Debug)]
 enum Attack {
-    Edit { line: prop::sample::Index, at: prop::sample::Index, to: u8 },
-    Delete { line: prop::sample::Index },
-    Swap { lines: (prop::sample::Index, prop::sample::Index) },
-    Duplicate { line: prop::sample::Index, to: prop::sample::Index },
-    Insert { line: prop::sample::Index, to: prop::sample::Index, place: u64 },
-    InsertUnchained { line: prop::sample::Index, to: prop::sample::Index },
-    InsertForeign { to: prop::sample::Index },
-    Splice { line: prop::sample::Index },
-    TearApart { line: prop::sample::Index, at: prop::sample::Index },
+    Edit {
+        line: prop::sample::Index,
+        at: prop::sample::Index,
+        to: u8,
+    },
+    Delete {
+        line: prop::sample::Index,
+    },
+    Swap {
+        lines: (prop::sample::Index, prop::sample::Index),
+    },
+    Duplicate {
+        line: prop::sample::Index,
+        to: prop::sample::Index,
+    },
+    Insert {
+        line: prop::sample::Index,
+        to: prop::sample::Index,
+        place: u64,
+    },
+    InsertUnchained {
+        line: prop::sample::Index,
+        to: prop::sample::Index,
+    },
+    InsertForeign {
+        to: prop::sample::Index,
+    },
+    Splice {
+        line: prop::sample::Index,
+    },
+    TearApart {
+        line: prop::sample::Index,
+        at: prop::sample::Index,
+    },
+    InsertMisspelled {
+        line: prop::sample::Index,
+        to: prop::sample::Index,
+        spelling: Misspelling,
+    },
+    /// Removes all lines behind the first few, and says in one of its own that so many could not be written.
+    TakeOver {
+        keep: prop::sample::Index,
+        lost: u64,
+    },
+}
+
+/// What others than the command may still take for an audit line.
+#[derive(Clone, Copy, Debug)]
+enum Misspelling {
+    DoubledKey,
+    TextBehind,
+    NestedBeginning,
+    EscapedType,
+    EscapedKey,
+}
+
+impl Misspelling {
+    fn of(self, line: &str) -> String {
+        let line = unchained(line);
+        match self {
+            Self::DoubledKey => line.replacen('{', "{\"event_type\":\"egress_decision\",", 1),
+            Self::TextBehind => format!("{line},"),
+            Self::NestedBeginning => format!("{},\"z\":{{\"timestamp\":\"x\"}}}}", line.strip_suffix('}').unwrap()),
+            Self::EscapedType => line.replace("\"egress_", "\"\\u0065gress_"),
+            Self::EscapedKey => line.replace("\"event_type\"", "\"\\u0065vent_type\""),
+        }
+    }
+}
+
+fn misspelling() -> impl Strategy<Value = Misspelling> {
+    prop::sample::select(vec![
+        Misspelling::DoubledKey,
+        Misspelling::TextBehind,
+        Misspelling::NestedBeginning,
+        Misspelling::EscapedType,
+        Misspelling::EscapedKey,
+    ])
 }
 
 fn attack() -> impl Strategy<Value = Attack> {
@@ -382,6 +478,12 @@ fn attack() -> impl Strategy<Value = Attack> {
         index().prop_map(|to| Attack::InsertForeign { to }),
         index().prop_map(|line| Attack::Splice { line }),
         (index(), index()).prop_map(|(line, at)| Attack::TearApart { line, at }),
+        (index(), index(), misspelling()).prop_map(|(line, to, spelling)| Attack::InsertMisspelled {
+            line,
+            to,
+            spelling
+        }),
+        (index(), 0..80_u64).prop_map(|(keep, lost)| Attack::TakeOver { keep, lost }),
     ]
 }
 
@@ -390,6 +492,8 @@ fn attack() -> impl Strategy<Value = Attack> {
 enum Expected {
     /// This, and nothing else.
     Exactly(String),
+    /// These, and nothing else.
+    All(Vec<String>),
     /// Something of it, as it depends on the byte.
     Some,
     Nothing,
@@ -461,8 +565,7 @@ fn done(attack: &Attack, lines: &mut Vec<String>, other: &[String]) -> Option<Ex
             unheld(*new)
         }
         Attack::InsertUnchained { line, to } => {
-            let line = line.get(lines);
-            let forged = format!("{}}}", line.split(",\"chain_id\"").next().unwrap());
+            let forged = unchained(&lines[line.index(lines.len())]);
             lines.insert(to.index(lines.len()), forged);
             Expected::Exactly("unchained".to_owned())
         }
@@ -486,6 +589,25 @@ fn done(attack: &Attack, lines: &mut Vec<String>, other: &[String]) -> Option<Ex
             let is_seen = lines[line].starts_with('{') && lines[line].contains("\"egress_");
             if place == count && is_seen { Expected::Exactly("torn".to_owned()) } else { missing(place) }
         }
+        Attack::InsertMisspelled { line, to, spelling } => {
+            let forged = spelling.of(&lines[line.index(lines.len())]);
+            lines.insert(to.index(lines.len()), forged);
+            Expected::Exactly("unchained".to_owned())
+        }
+        Attack::TakeOver { keep, lost } => {
+            let keep = keep.index(lines.len() + 1) as u64;
+            let lost = (*lost).min(count);
+            let (id, last) = (chain_id(&lines[0]), lines.last()?);
+            let body = last.split(",\"chain_id\"").next().unwrap();
+            let said = if lost > 0 { format!(",\"chain_lost\":{lost}") } else { String::new() };
+            let forged = sealed(&format!("{body},\"chain_id\":\"{id}\"{said},\"chain_seq\":{}", count + 1));
+            lines.retain(|line| place(line) <= keep);
+            lines.push(forged);
+            let said = (lost > 0 && keep < count).then(|| format!("lost {}", (count - lost).max(keep) + 1));
+            let unsaid = (count - lost > keep)
+                .then(|| if keep == 0 { "beginning 1".to_owned() } else { format!("gap {}", keep + 1) });
+            Expected::All(unsaid.into_iter().chain(said).collect())
+        }
     })
 }
 
@@ -493,7 +615,7 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(300))]
 
     #[test]
-    fn whatever_is_done_to_a_log_without_the_key_is_found(attack in attack()) {
+    fn whatever_is_done_to_a_log_is_found(attack in attack()) {
         let [lines, other] = environments();
         let mut attacked = lines.clone();
         let Some(expected) = done(&attack, &mut attacked, other) else { return Ok(()) };
@@ -511,6 +633,7 @@ proptest! {
             Expected::Misplaced(expected) => {
                 found.contains(expected) && found.iter().all(|found| found == expected || found.starts_with("reordered"))
             }
+            Expected::All(expected) => found == *expected,
             Expected::Some => !found.is_empty(),
             Expected::Nothing => found.is_empty(),
             Expected::ReorderedOrNothing => found.is_empty() || kind("reordered"),
@@ -518,6 +641,74 @@ proptest! {
         prop_assert!(is_right, "{:?}, expected {:?}, found {:?}: {:#?}", attack, expected, found, printed);
         prop_assert_eq!(status, i32::from(!found.is_empty()));
     }
+}
+
+#[test]
+fn what_is_missing_excuses_no_line_that_was_made_up() {
+    let [lines, _] = environments();
+    let forged = |spelling: Misspelling| joined(&vec![spelling.of(&lines[7]); 3]);
+    let torn = lines[7].get(..lines[7].len() - 30).unwrap();
+    let cut = joined(&lines[9..]);
+    for spelling in [Misspelling::DoubledKey, Misspelling::TextBehind] {
+        let logs = Logs::new(&[("log", &(cut.clone() + &forged(spelling)))]);
+        let (status, printed) = logs.verify(&["--key-file", "audit.key", "--partial", "log"]);
+        assert_eq!((status, kinds(&printed)), (1, vec!["unchained".to_owned()]), "{spelling:?}");
+    }
+    let logs = Logs::new(&[("log", &format!("{torn}\n{cut}"))]);
+    let (status, printed) = logs.verify(&["--key-file", "audit.key", "--partial", "log"]);
+    assert_eq!((status, kinds(&printed)), (1, vec!["torn".to_owned()]));
+    let logs = Logs::new(&[("log", &cut)]);
+    let (status, output, _) = logs.run(&["--key-file", "audit.key", "--partial", "log"]);
+    assert!(status == 0 && !output.contains("all of them up to"), "{output}");
+}
+
+#[test]
+fn numbers_at_the_end_of_their_range_are_numbers() {
+    let lines = lines_of_a_function(2, None);
+    let line = |environment: u64, seq: u64| {
+        let mut line = value(&lines[0]);
+        line["environment_id"] = environment.into();
+        line["seq"] = seq.into();
+        format!("{line}\n")
+    };
+    let log = line(1, u64::MAX) + &line(2, u64::MAX) + &line(2, 0) + &line(2, u64::MAX);
+    let logs = Logs::new(&[("log", &log), ("chained", &(log.clone() + &joined(&environments()[0])))]);
+    let (status, printed) = logs.verify(&["log"]);
+    assert_eq!(
+        (status, kinds(&printed)),
+        (1, ["beginning 1", "beginning 1", &format!("duplicate {}", u64::MAX)].map(str::to_owned).to_vec())
+    );
+    assert_eq!(kinds(&logs.verify(&["--key-file", "audit.key", "chained"]).1), ["unchained", "unchained"]);
+}
+
+#[test]
+fn nothing_of_a_log_steers_a_terminal() {
+    let steering = "\u{9b}2J\u{202e}\u{85}";
+    let mut line = value(&environments()[0][0]);
+    line["event_type"] = format!("egress_{steering}").into();
+    line["timestamp"] = steering.into();
+    // Without a key a line is taken for what it says.
+    let log = with_link_of(&line, &environments()[0][0]);
+    let logs = Logs::new(&[("log", &log), ("l\u{202e}og", &joined(&environments()[1]))]);
+    for arguments in [["--json", "log", "l\u{202e}og"], ["--chains", "log", "l\u{202e}og"]] {
+        let (_, output, _) = logs.run(&arguments);
+        assert!(output.contains("egress_\\u"), "{output:?}");
+        assert!(
+            !output.chars().any(|character| character != '\n' && (character.is_control() || character == '\u{202e}')),
+            "{output:?}"
+        );
+    }
+}
+
+/// The line without its own link, which the other's takes the place of.
+fn with_link_of(line: &Value, other: &str) -> String {
+    let mut line = line.clone();
+    for key in ["chain_id", "chain_seq", "mac"] {
+        line.as_object_mut().unwrap().remove(key);
+    }
+    let line = line.to_string();
+    let (_, link) = other.split_once(",\"chain_id\"").unwrap();
+    format!("{},\"chain_id\"{link}\n", line.strip_suffix('}').unwrap())
 }
 
 /// A session's files, for [`trycmd`].

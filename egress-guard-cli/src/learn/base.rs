@@ -7,8 +7,9 @@ use std::time::SystemTime;
 
 use egress_guard::draft::{HostPattern, PolicyDraft, RuleDraft};
 use egress_guard::{Decision, Policy, Reason, Request, RuleId};
-use toml_edit::{ArrayOfTables, DocumentMut, Item, Table};
+use toml_edit::{Array, ArrayOfTables, DocumentMut, Item, Table, Value};
 
+use super::paths::may_hold_a_secret;
 use super::rules::{Access, Rule};
 use super::traffic::{Learnt, Traffic};
 use super::usage::Usage;
@@ -20,6 +21,27 @@ pub(super) struct Base {
     /// The names of its allow rules, and what their connections may lead to.
     pub(super) listed: Vec<(HostPattern, Access)>,
     pub(super) policy: Policy,
+    form: Form,
+}
+
+/// What the document does not keep of its file.
+#[derive(Clone, Copy, Debug, Default)]
+struct Form {
+    has_bom: bool,
+    /// Whether each line ends as on Windows.
+    is_crlf: bool,
+}
+
+impl Form {
+    fn of(text: &str) -> Self {
+        let (ends, of_windows) = (text.matches('\n').count(), text.matches("\r\n").count());
+        Self { has_bom: text.starts_with('\u{feff}'), is_crlf: ends > 0 && ends == of_windows }
+    }
+
+    fn apply(self, text: &str) -> String {
+        let text = if self.is_crlf { text.replace("\r\n", "\n").replace('\n', "\r\n") } else { text.to_owned() };
+        if self.has_bom { format!("\u{feff}{}", text.trim_start_matches('\u{feff}')) } else { text }
+    }
 }
 
 /// The policy with what was added.
@@ -28,6 +50,7 @@ pub(super) struct Grown {
     pub(super) policy: Policy,
     /// The ids of the new rules, in the order in which they were given.
     pub(super) added: Vec<String>,
+    form: Form,
 }
 
 /// What a rule was used for.
@@ -36,6 +59,8 @@ pub(super) struct Used {
     pub(super) usage: Usage,
     pub(super) hosts: BTreeSet<String>,
     pub(super) is_connections: bool,
+    /// Whether the method of some request is not known.
+    pub(super) is_redirected: bool,
     /// Whether some request was answered, or is not known to have ended.
     pub(super) is_alive: bool,
 }
@@ -52,7 +77,8 @@ impl Base {
         }
         let text = std::fs::read_to_string(path).map_err(|error| format!("{shown}: {error}"))?;
         let base = Self::of(&text).map_err(|error| format!("{shown}: {error}"))?;
-        let is_inline = base.document.get("allow").is_some_and(|allow| !allow.is_array_of_tables());
+        let is_list = |allow: &Item| allow.is_array_of_tables() || is_empty(allow);
+        let is_inline = base.document.get("allow").is_some_and(|allow| !is_list(allow));
         if is_inline {
             return Err(format!(
                 "{shown}: `allow` is a list of inline tables: write each rule as [[allow]], to merge others in"
@@ -63,6 +89,8 @@ impl Base {
     }
 
     pub(super) fn of(text: &str) -> Result<Self, Box<dyn Error>> {
+        let form = Form::of(text);
+        let text = text.trim_start_matches('\u{feff}');
         let policy = Policy::from_toml(text)?;
         let draft = PolicyDraft::from_toml(text)?;
         let ids = draft.allow.iter().chain(&draft.deny).filter_map(|rule| Some(rule.id.as_ref()?.text.clone()));
@@ -72,7 +100,7 @@ impl Base {
         };
         let listed =
             draft.allow.iter().flat_map(|rule| patterns(rule).into_iter().map(|host| (host, Access::of(rule))));
-        Ok(Self { document: text.parse()?, ids: ids.collect(), listed: listed.collect(), policy })
+        Ok(Self { document: text.parse()?, ids: ids.collect(), listed: listed.collect(), policy, form })
     }
 
     /// What a further rule for the same connections must open, if there is a rule that shares them: the same.
@@ -94,6 +122,9 @@ impl Base {
     pub(super) fn with(&self, rules: &[Rule]) -> Result<Grown, Box<dyn Error>> {
         let (mut document, mut ids, mut added) = (self.document.clone(), self.ids.clone(), Vec::new());
         if !rules.is_empty() {
+            if document.get("allow").is_some_and(is_empty) {
+                document.remove("allow");
+            }
             let allow = document.entry("allow").or_insert_with(|| Item::ArrayOfTables(ArrayOfTables::new()));
             let allow = allow.as_array_of_tables_mut().ok_or("`allow` is no list of [[allow]]")?;
             for rule in rules {
@@ -108,7 +139,7 @@ impl Base {
         let policy = Policy::from_toml(&document.to_string()).map_err(|error| {
             format!("a fault of this command, please report it: it made a policy that cannot be used: {error}")
         })?;
-        Ok(Grown { document, policy, added })
+        Ok(Grown { document, policy, added, form: self.form })
     }
 }
 
@@ -120,7 +151,17 @@ pub(super) fn denial<'p>(policy: &'p Policy, learnt: &Learnt, now: SystemTime) -
     })
 }
 
+/// Whether it is `allow = []`, which says no more than nothing.
+fn is_empty(allow: &Item) -> bool {
+    allow.as_array().is_some_and(Array::is_empty)
+}
+
 impl Grown {
+    /// As the file has it, its newlines and byte order mark too.
+    pub(super) fn text(&self) -> String {
+        self.form.apply(&self.document.to_string())
+    }
+
     /// What each rule was used for.
     pub(super) fn uses(&self, traffic: &Traffic, now: SystemTime) -> BTreeMap<String, Used> {
         let mut uses: BTreeMap<String, Used> = BTreeMap::new();
@@ -132,10 +173,19 @@ impl Grown {
                 used.usage.merge(usage);
                 used.hosts.insert(endpoint.host.to_string());
                 used.is_connections |= !learnt.is_request;
+                used.is_redirected |= learnt.is_request && learnt.asked.method.is_none();
                 used.is_alive |= !of_endpoint.is_dead();
             }
         });
         uses
+    }
+
+    /// The new rules whose paths may hold a secret.
+    pub(super) fn secretive(&self) -> Vec<String> {
+        let rules = self.document.get("allow").and_then(Item::as_array_of_tables).into_iter().flatten();
+        let secretive = rules.filter(|rule| paths_of(rule).any(may_hold_a_secret));
+        let ids = secretive.filter_map(|rule| rule.get("id").and_then(Item::as_str));
+        ids.filter(|id| self.added.iter().any(|added| added == id)).map(str::to_owned).collect()
     }
 
     /// Writes above each allow rule what it was used for, in place of what was written there before. Rules that were used
@@ -179,6 +229,15 @@ fn with_mark(prefix: &str, marks: impl Iterator<Item = String>) -> String {
     out + &marks.unwrap_or_default() + indentation
 }
 
+fn paths_of(rule: &Table) -> impl Iterator<Item = &str> {
+    rule.get("paths").and_then(Item::as_array).into_iter().flatten().filter_map(Value::as_str)
+}
+
+/// Whether a segment of a pattern is more than itself; `[*]` is not.
+fn is_wildcard(segment: &str) -> bool {
+    segment.replace("[*]", "").contains('*')
+}
+
 /// What whoever reviews a new rule should know.
 fn hints(rule: &Table, used: &Used) -> Vec<String> {
     let mut hints = Vec::new();
@@ -196,6 +255,17 @@ fn hints(rule: &Table, used: &Used) -> Vec<String> {
         hints.push(
             "# only connections were seen, as of an ordinary client: neither methods nor paths are known".to_owned(),
         );
+    }
+    if used.is_redirected && !rule.contains_key("methods") {
+        hints.push(
+            "# only redirects that an ordinary client followed were seen: their methods are not known".to_owned(),
+        );
+    }
+    if paths_of(rule).any(|path| path.split('/').nth(1).is_some_and(is_wildcard)) {
+        hints.push("# `*` stands for first segments of paths: list them instead if not all are one owner's".to_owned());
+    }
+    if paths_of(rule).any(may_hold_a_secret) {
+        hints.push("# a path may hold a secret, as a token: whoever reads this policy, reads it".to_owned());
     }
     if !used.is_alive {
         hints.push("# no request was answered: see whether it is needed at all".to_owned());

@@ -23,6 +23,8 @@ pub(super) struct Learning {
     pub(super) added: Vec<String>,
     /// What was sent, and it still does not allow.
     pub(super) standing: BTreeMap<Standing, Stands>,
+    /// Its new rules whose paths may hold a secret.
+    pub(super) secretive: Vec<String>,
     /// Requests that were denied once and that it allows.
     pub(super) overtaken: Vec<String>,
 }
@@ -44,7 +46,13 @@ pub(super) struct Stands {
 impl Learning {
     pub(super) fn of(read: &Read, base: Base, wildcard_from: usize, most_paths: usize) -> Result<Self, Box<dyn Error>> {
         let mut learner = Learner::new(read, base)?;
-        let mut reach = Reach { wildcard_from, most_paths, exact: Default::default(), lists_names: false };
+        let mut reach = Reach {
+            wildcard_from,
+            most_paths,
+            exact: Default::default(),
+            is_exact: read.denied_more,
+            lists_names: read.denied_more,
+        };
         let mut grown = learner.grow(&reach)?;
         if learner.conflicts(&grown.policy) {
             reach.lists_names = true;
@@ -62,7 +70,14 @@ impl Learning {
         let uses = grown.uses(&read.traffic, learner.now);
         grown.mark(&uses, read.all());
         let name = grown.policy.name().to_owned();
-        Ok(Self { name, policy: grown.document.to_string(), added: grown.added, standing: learner.standing, overtaken })
+        Ok(Self {
+            name,
+            secretive: grown.secretive(),
+            policy: grown.text(),
+            added: grown.added,
+            standing: learner.standing,
+            overtaken,
+        })
     }
 }
 

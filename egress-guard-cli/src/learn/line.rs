@@ -45,8 +45,13 @@ pub(super) enum Refused {
     Special(Class),
     AmbiguousPath,
     NoPattern,
+    /// A path of which not even the first segment is known.
+    CutFirst,
     NotOfTheGuard,
+    BehindText,
     TooMany,
+    /// The connections of a host of which no request is learnt.
+    Connections,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -79,7 +84,19 @@ impl Refused {
             Self::NoPattern => {
                 "no rule can state its method or path; methods are in upper case, and CONNECT is none".to_owned()
             }
+            Self::CutFirst => {
+                "the line shows only the beginning of its path's first segment, which may say whose it is; write the rule yourself"
+                    .to_owned()
+            }
             Self::NotOfTheGuard => "no guard writes such a line; somebody else did, or changed it".to_owned(),
+            Self::BehindText => {
+                "other text stands before it in its event, so that whoever had the application print that may have written it"
+                    .to_owned()
+            }
+            Self::Connections => {
+                "no request to it is learnt, and a rule for its connections alone would allow every method and path"
+                    .to_owned()
+            }
             Self::TooMany => {
                 "more different requests than are kept; learn from fewer lines, as with --function".to_owned()
             }
@@ -160,6 +177,15 @@ pub(super) fn destination(line: &AuditLine<'_>, has_path: bool) -> Option<Destin
     is_same.then_some(destination)
 }
 
+/// Where a line that tells of a request went, without its path, as far as it can be read.
+pub(super) fn requested(line: &AuditLine<'_>) -> Option<Destination> {
+    let is_request = matches!(line.stage.as_deref(), Some("request" | "redirect"));
+    if !is_request && line.event_type != "egress_outcome" {
+        return None;
+    }
+    url(line.scheme.as_deref()?, line.host.as_deref()?, line.port?, "/")
+}
+
 /// The destination at a host as audit lines write it.
 pub(super) fn url(scheme: &str, host: &str, port: u16, path: &str) -> Option<Destination> {
     let host = if host.contains(':') { format!("[{host}]") } else { host.to_owned() };
@@ -178,6 +204,9 @@ impl Asked {
     /// library is asked.
     fn can_be_stated(&self) -> Result<(), Refused> {
         let path = self.destination.path();
+        if self.is_cut && path.rfind('/') == Some(0) {
+            return Err(Refused::CutFirst);
+        }
         let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.~/:@=,+".contains(&byte);
         let is_plain = path.bytes().all(is_plain) && !path.contains("//");
         let method = self.method.as_ref().filter(|method| !is_usual(method));

@@ -9,7 +9,7 @@ use http::Method;
 
 use super::usage::Usage;
 
-pub(super) use segment::literal;
+pub(super) use segment::{literal, may_hold_a_secret};
 pub(super) use shape::{Limits, Methods, Shape};
 
 /// How many names beside each other are told apart. The names beyond are one to the tree, which loses nothing: so many are
@@ -49,34 +49,38 @@ impl Paths {
     }
 
     /// Adds a path, which begins with `/`. Of one that is longer than shown, what stands before its last `/` is known.
-    /// `room` is how many segments may yet be new, and `is_owner` whether the first segment says whose the rest is.
+    /// `room` is how many segments, and methods of paths, may yet be new. First segments are always told apart: one may say
+    /// whose the rest is.
     pub(super) fn add(
         &mut self,
         (path, is_cut): (&str, bool),
         method: Option<&Method>,
         usage: &Usage,
         room: &mut usize,
-        is_owner: bool,
     ) -> Result<(), Full> {
         let known = if is_cut { path.rsplit_once('/').map_or("", |(known, _)| known) } else { path };
         let segments: Vec<&str> = known.split('/').skip(1).collect();
-        if is_owner {
-            let is_told_apart = |first: &&&str| {
-                self.children.len() < BESIDE_EACH_OTHER || self.children.contains_key(**first) || first.is_empty()
-            };
-            segments.first().filter(is_told_apart).ok_or(Full)?;
-        }
-        if *room < segments.len() {
+        let is_told_apart = |first: &&&str| {
+            self.children.len() < BESIDE_EACH_OTHER || self.children.contains_key(**first) || first.is_empty()
+        };
+        segments.first().filter(is_told_apart).ok_or(Full)?;
+        // Each may be new, and so may the method be.
+        if *room < segments.len() + 1 {
             // Only what is there already can still be counted.
             let there = segments.iter().try_fold(&*self, |node, segment| node.children.get(*segment));
-            there.ok_or(Full)?;
+            let asks = there.map(|node| if is_cut { &node.below } else { &node.here });
+            asks.filter(|asks| asks.contains_key(&method.cloned())).ok_or(Full)?;
         }
         let mut node = self;
         for segment in segments {
             node = node.child(segment, room);
         }
         let asks = if is_cut { &mut node.below } else { &mut node.here };
-        asks.entry(method.cloned()).or_default().merge(usage);
+        let usages = asks.entry(method.cloned()).or_insert_with(|| {
+            *room = room.saturating_sub(1);
+            Usage::default()
+        });
+        usages.merge(usage);
         Ok(())
     }
 
@@ -94,6 +98,18 @@ impl Paths {
             *room = room.saturating_sub(1);
             Self::default()
         })
+    }
+
+    /// Forgets what can be stated by a `*` alone, and says how many lines that were.
+    pub(super) fn forget_more(&mut self) -> u64 {
+        let forgotten = self.more.take().map_or(0, |more| more.paths.count());
+        forgotten + self.children.values_mut().map(Self::forget_more).sum::<u64>()
+    }
+
+    fn count(&self) -> u64 {
+        let mut count = 0;
+        self.each(&mut |_, _, usage| count += usage.count);
+        count
     }
 
     /// Calls `visit` with every path that was added, and whether it is cut; of several that are not told apart with one.

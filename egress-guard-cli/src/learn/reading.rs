@@ -3,9 +3,12 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::error::Error;
 
-use super::line::{Asked, Event, Refused, destination};
-use super::traffic::{Learnt, Moment, Traffic};
-use super::usage::Usage;
+use jiff::Timestamp;
+
+use super::line::{Asked, Event, Refused, destination, requested};
+use super::outside::{Outside, Waiting};
+use super::traffic::{Learnt, Moment, Traffic, Uses};
+use super::usage::{Usage, counted};
 use crate::logs::{AuditLine, Entry, LogArgs};
 use crate::shown::shortened;
 
@@ -25,11 +28,14 @@ pub(super) struct Read {
     pub(super) refused: BTreeMap<(Refused, String), u64>,
     /// What was denied for what it was.
     pub(super) denied: BTreeMap<String, Learnt>,
+    /// Whether more was denied than is kept, so that nothing may be generalised.
+    pub(super) denied_more: bool,
     pub(super) denials: u64,
     /// Lines that are not whole, and where the first stands and what it lacks.
     pub(super) torn: u64,
     pub(super) first_torn: Option<String>,
     pub(super) goes_through_proxy: bool,
+    outside: Outside,
 }
 
 impl Read {
@@ -39,20 +45,21 @@ impl Read {
         let mut seen = 0_u64;
         let tally = logs.read(|entry| {
             seen += 1;
-            read.entry(entry, |line| {
-                let is_of = |wanted: &[String], it: Option<&str>| {
-                    wanted.is_empty() || wanted.iter().any(|name| Some(name.as_str()) == it)
-                };
-                is_of(functions, line.function_name.as_deref()) && is_of(policies, Some(&*line.policy_id))
-            });
+            read.entry(entry, functions, policies);
             Ok(())
         })?;
-        if read.traffic.endpoints.is_empty() && read.refused.is_empty() {
+        read.finish();
+        if !read.traffic.endpoints.values().any(Uses::is_used) && read.refused.is_empty() {
             let filter =
                 if functions.is_empty() && policies.is_empty() { "" } else { " of these functions and policies" };
-            let torn = read.first_torn.map(|torn| format!("; {torn}")).unwrap_or_default();
+            let torn = read.first_torn.as_ref().map(|torn| format!("; {torn}")).unwrap_or_default();
+            let outside = match read.outside() {
+                0 => String::new(),
+                count => format!("; {} outside of an invocation may be", counted(count, "line")),
+            };
             return Err(format!(
-                "there is nothing to learn: of {} lines {seen} are of the audit, and none{filter} is about a request that was sent{torn}",
+                "there is nothing to learn: of {} lines {seen} are of the audit, and none{filter} is about a request that was \
+                 sent{outside}{torn}",
                 tally.lines
             )
             .into());
@@ -65,36 +72,82 @@ impl Read {
         if self.requests.count > 0 { (&self.requests, "request") } else { (&self.connections, "connection") }
     }
 
-    pub(super) fn entry(&mut self, entry: Entry<'_>, is_wanted: impl Fn(&AuditLine<'_>) -> bool) {
-        let line = AuditLine::parse(entry.text).and_then(|line| match line.time() {
-            Some(at) => Ok((line, at)),
-            None => Err("its timestamp is no time".to_owned()),
-        });
-        let (line, at) = match line {
-            Ok(read) => read,
+    /// How many lines outside of an invocation are of a function that is not known.
+    pub(super) fn outside(&self) -> u64 {
+        self.outside.left_out()
+    }
+
+    pub(super) fn entry(&mut self, entry: Entry<'_>, functions: &[String], policies: &[String]) {
+        match parsed(entry.text) {
+            Ok((line, at)) => self.choose(&line, at, entry, functions, policies),
             Err(error) => {
                 self.torn += 1;
                 self.first_torn.get_or_insert_with(|| {
                     format!("{} is no whole audit line: {}", entry.place, shortened(&error, 120))
                 });
-                return;
             }
+        }
+    }
+
+    /// Learns from a line if it is of one of these functions, by its own word or that of another line of its environment,
+    /// and of one of these policies.
+    fn choose(
+        &mut self,
+        line: &AuditLine<'_>,
+        at: Timestamp,
+        entry: Entry<'_>,
+        functions: &[String],
+        policies: &[String],
+    ) {
+        let Entry { text, is_behind_text, .. } = entry;
+        let is_of_policy = policies.is_empty() || policies.iter().any(|name| *name == line.policy_id);
+        let is_wanted = match line.function_name.as_deref() {
+            _ if functions.is_empty() => Some(true),
+            Some(name) => {
+                let is_wanted = functions.iter().any(|wanted| wanted == name);
+                if !is_behind_text {
+                    self.catch_up(line.environment_id, is_wanted);
+                }
+                Some(is_wanted)
+            }
+            None => self.outside.is_wanted(line.environment_id),
         };
-        if !is_wanted(&line) {
-            return;
+        match is_wanted {
+            _ if !is_of_policy => {}
+            Some(true) => self.line(line, at, is_behind_text),
+            Some(false) => {}
+            None => {
+                let is_sent = line.event_type == "egress_decision" && line.action.as_deref() == Some("allowed");
+                self.outside.wait(line.environment_id, Waiting { text: text.into(), is_behind_text, is_sent });
+            }
+        }
+    }
+
+    /// Learns from the lines of an environment that came before its function was known.
+    fn catch_up(&mut self, environment: u64, is_wanted: bool) {
+        for waited in self.outside.knows(environment, is_wanted).into_iter().filter(|_| is_wanted) {
+            if let Ok((line, at)) = parsed(&waited.text) {
+                self.line(&line, at, waited.is_behind_text);
+            }
+        }
+    }
+
+    fn line(&mut self, line: &AuditLine<'_>, at: Timestamp, is_behind_text: bool) {
+        if let Some(destination) = requested(line) {
+            self.traffic.had_request(&destination);
         }
         let is_decision = line.event_type == "egress_decision";
         match line.action.as_deref() {
-            Some("denied") if is_decision => self.denial(&line),
+            Some("denied") if is_decision => self.denial(line),
             Some("allowed") if is_decision || line.event_type == "egress_outcome" => {
                 let function = line.function_name.as_deref().and_then(|name| self.traffic.function(name));
-                self.sent(&line, &Moment { at, function }, is_decision);
+                self.sent(line, &Moment { at, function }, is_decision, is_behind_text);
             }
             _ => {}
         }
     }
 
-    fn sent(&mut self, line: &AuditLine<'_>, moment: &Moment, is_decision: bool) {
+    fn sent(&mut self, line: &AuditLine<'_>, moment: &Moment, is_decision: bool, is_behind_text: bool) {
         self.goes_through_proxy |= line.peer_is_proxy == Some(true);
         let usage = moment.usage();
         if is_decision {
@@ -108,29 +161,54 @@ impl Read {
                 _ => {}
             }
         }
-        let learnt = Event::of(line).and_then(|event| match event {
+        let event = if is_behind_text { Err(Refused::BehindText) } else { Event::of(line) };
+        let learnt = event.and_then(|event| match event {
             None => Ok(()),
             Some(Event::Request(asked)) => self.traffic.request(&asked, &usage),
             Some(Event::Connection { destination, peer }) => self.traffic.connection(&destination, peer, &usage),
             Some(Event::Outcome { asked, peer, is_answered }) => self.traffic.outcome(&asked, peer, is_answered),
         });
         if let Err(refused) = learnt {
+            if let Refused::Denied(_) = refused {
+                self.protect(line);
+            }
             self.refuse(line, refused);
         }
+    }
+
+    /// What is known only when all has been read.
+    pub(super) fn finish(&mut self) {
+        let mut traffic = std::mem::take(&mut self.traffic);
+        if self.denied_more {
+            for (endpoint, uses) in &mut traffic.endpoints {
+                match uses.paths.forget_more() {
+                    0 => {}
+                    lines => self.not_learnt(Refused::TooMany, endpoint.host.to_string(), lines),
+                }
+            }
+        }
+        for (endpoint, uses) in traffic.endpoints.iter().filter(|(_, uses)| uses.is_refused()) {
+            let place = format!("{}:{}", endpoint.host, endpoint.port);
+            self.not_learnt(Refused::Connections, place, uses.connections.count);
+        }
+        self.traffic = traffic;
     }
 
     fn refuse(&mut self, line: &AuditLine<'_>, refused: Refused) {
         let host = shortened(line.host.as_deref().unwrap_or("no host"), 100);
         let place = line.port.map_or(host.clone(), |port| format!("{host}:{port}"));
+        self.not_learnt(refused, place, 1);
+    }
+
+    fn not_learnt(&mut self, refused: Refused, place: String, lines: u64) {
         let mut key = (refused, place);
         let is_one_more = self.refused.len() >= TOLD && !self.refused.contains_key(&key);
         if is_one_more || refused == Refused::TooMany {
             key.1 = "further places".to_owned();
         }
-        *self.refused.entry(key).or_default() += 1;
+        *self.refused.entry(key).or_default() += lines;
     }
 
-    /// Keeps what was denied for what it was, and not for how much or when, to see that it is not allowed by accident.
     fn denial(&mut self, line: &AuditLine<'_>) {
         const BY_RULES: &[&str] = &[
             "ambiguous-path",
@@ -145,14 +223,31 @@ impl Read {
             "scheme-not-allowed",
         ];
         self.denials += 1;
-        let is_by_rules = line.reason.as_deref().is_some_and(|reason| BY_RULES.contains(&reason));
-        if !is_by_rules || self.denied.len() >= TOLD || line.path_truncated == Some(true) {
+        if line.reason.as_deref().is_some_and(|reason| BY_RULES.contains(&reason)) {
+            self.protect(line);
+        }
+    }
+
+    /// Keeps what was denied, or would have been, for what it was, and not for how much or when, to see that it is not
+    /// allowed by accident.
+    fn protect(&mut self, line: &AuditLine<'_>) {
+        if line.path_truncated == Some(true) {
             return;
         }
         let is_request = line.path.is_some();
         let Some(destination) = destination(line, is_request) else { return };
         let method = line.method.as_deref().and_then(|method| method.parse().ok());
         let key = format!("{} {destination} {is_request}", line.method.as_deref().unwrap_or_default());
+        if self.denied.len() >= TOLD && !self.denied.contains_key(&key) {
+            self.denied_more = true;
+            return;
+        }
         self.denied.entry(key).or_insert_with(|| Learnt::of(Asked { destination, method, is_cut: false }, is_request));
     }
+}
+
+fn parsed(text: &str) -> Result<(AuditLine<'_>, Timestamp), String> {
+    let line = AuditLine::parse(text)?;
+    let at = line.time().ok_or("its timestamp is no time")?;
+    Ok((line, at))
 }

@@ -16,12 +16,14 @@ use super::traffic::{Endpoint, Traffic, Uses};
 /// How far a rule may go beyond what was sent.
 #[derive(Clone, Debug)]
 pub(super) struct Reach {
-    /// For how many names that are used alike one `*` is written; 0 for none.
+    /// For how many names that are used alike, and first segments of paths, one `*` is written; 0 for none.
     pub(super) wildcard_from: usize,
     /// How many paths of an endpoint are listed.
     pub(super) most_paths: usize,
     /// Hosts of which nothing is generalised.
     pub(super) exact: BTreeSet<String>,
+    /// Whether nothing is of any.
+    pub(super) is_exact: bool,
     /// Whether every name is listed as it is.
     pub(super) lists_names: bool,
 }
@@ -98,14 +100,15 @@ struct Place<'t> {
 /// The rules that allow what was sent.
 pub(super) fn rules(traffic: &Traffic, reach: &Reach, beside: &Beside<'_>) -> Vec<Rule> {
     let access = |endpoint: &Endpoint, uses: &Uses| (beside.access)(endpoint, uses).unwrap_or_else(|| Access::to(uses));
-    let used = || traffic.endpoints.iter().filter(|(_, uses)| !uses.paths.is_empty() || uses.is_connections());
+    let used = || traffic.endpoints.iter().filter(|(_, uses)| uses.is_used());
     let opened: Vec<_> = used().map(|(endpoint, uses)| (endpoint, uses, access(endpoint, uses))).collect();
     let named = hosts::Named::of(&opened, reach, beside);
     let mut places: BTreeMap<(Who, Scheme, u16), Place<'_>> = BTreeMap::new();
     for (endpoint, uses, access) in opened {
         let who = named.who(&endpoint.host, &uses.host);
-        let keeps_first = aws::is_of_aws(&endpoint.host);
-        let limits = Limits { patterns: reach.most_paths, keeps_first, is_exact: false };
+        let is_shared = aws::is_of_aws(&endpoint.host) || hosts::is_shared(&endpoint.host);
+        let first_from = if is_shared { 0 } else { reach.wildcard_from };
+        let limits = Limits { patterns: reach.most_paths, first_from, is_exact: reach.is_exact };
         let place = || Place { paths: Vec::new(), access, limits };
         let place = places.entry((who, endpoint.scheme, endpoint.port)).or_insert_with(place);
         place.paths.push(&uses.paths);

@@ -12,7 +12,7 @@ const LISTED: usize = 20;
 
 pub(super) fn print(
     read: &Read,
-    Learning { name, added, standing, overtaken, .. }: &Learning,
+    Learning { name, added, secretive, standing, overtaken, .. }: &Learning,
     is_merged: bool,
 ) -> io::Result<()> {
     let mut stderr = io::stderr().lock();
@@ -34,7 +34,18 @@ pub(super) fn print(
         })
         .collect();
     list(&mut stderr, "sent, and still denied by the policy:", &standing)?;
-    list(&mut stderr, "denied once, and allowed now, as the same was also sent:", overtaken)?;
+    list(
+        &mut stderr,
+        "denied once, or matched by a deny rule, and allowed now, as the same was also sent:",
+        overtaken,
+    )?;
+    list(&mut stderr, "paths of these rules may hold a secret, as a token, which is now in the policy:", secretive)?;
+    if read.denied_more {
+        writeln!(
+            stderr,
+            "  more different requests were denied than are kept: nothing is generalised, so that none of them is allowed"
+        )?;
+    }
     if read.denials > 0 {
         writeln!(stderr, "  {} left out: what was denied is not learnt", counted(read.denials, "denial"))?;
     }
@@ -47,6 +58,10 @@ pub(super) fn print(
     }
     if read.goes_through_proxy {
         writeln!(stderr, "  requests went through a proxy: the policy must state it as `proxy`")?;
+    }
+    if read.outside() > 0 {
+        let lines = counted(read.outside(), "line");
+        writeln!(stderr, "  {lines} outside of an invocation left out: no other line tells of which function")?;
     }
     if let Some(first) = &read.first_torn {
         writeln!(stderr, "  {} left out, {first}", counted(read.torn, "line"))?;

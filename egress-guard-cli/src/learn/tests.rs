@@ -45,19 +45,29 @@ fn line(text: &str) -> String {
 }
 
 fn read(lines: &[impl AsRef<str>]) -> Read {
+    read_of(&[], lines)
+}
+
+fn read_of(functions: &[String], lines: &[impl AsRef<str>]) -> Read {
     let mut read = Read::default();
     for (number, line) in (1..).zip(lines) {
-        read.entry(Entry { text: line.as_ref(), place: Place { file: "log", number } }, |_| true);
+        let entry = Entry { text: line.as_ref(), place: Place { file: "log", number }, is_behind_text: false };
+        read.entry(entry, functions, &[]);
     }
+    read.finish();
     read
 }
 
 const EMPTY: &str = "version = 1\nname = \"orders\"\n";
 
 fn learn(lines: &[impl AsRef<str>], base: &str) -> (Read, Learning) {
+    learn_with(lines, base, 3)
+}
+
+fn learn_with(lines: &[impl AsRef<str>], base: &str, wildcard_from: usize) -> (Read, Learning) {
     let read = read(lines);
     let base = Base::of(base).unwrap();
-    let learning = Learning::of(&read, base, 3, 4).unwrap_or_else(|error| panic!("{error}"));
+    let learning = Learning::of(&read, base, wildcard_from, 4).unwrap_or_else(|error| panic!("{error}"));
     (read, learning)
 }
 
@@ -342,6 +352,7 @@ fn what_is_dangerous_in_itself_is_told_and_not_learnt() {
         ("two readings", "GET https://a.example/a%2fb", "two ways"),
         ("a deny rule", "GET https://a.example/ reason=denied-by-rule rule_id=no would_deny=true", "deny rule"),
         ("an end", "GET https://a.example/ reason=rule-expired rule_id=old would_deny=true", "expired"),
+        ("a first segment that is cut", "GET https://a.example/tenant path_truncated=true", "first segment"),
         ("a method in lower case", "get https://a.example/", "upper case"),
         ("a tunnel", "CONNECT https://a.example/", "upper case"),
         ("a host that no guard writes", "GET https://a.example/ host=A.example", "no guard writes"),
@@ -360,6 +371,208 @@ fn what_is_dangerous_in_itself_is_told_and_not_learnt() {
         let why: Vec<String> = read.refused.keys().map(|(refused, _)| refused.why()).collect();
         assert!(why.len() == 1 && why[0].contains(expected), "{name}: {why:?}");
     }
+}
+
+#[test]
+fn nothing_is_generalised_over_what_was_reported_for_a_rule_or_was_denied_too_often_to_keep() {
+    let hosts = ["s1", "s2", "s3"].map(|host| line(&format!("GET https://{host}.o.example/v1/x")));
+    let paths = [17, 18].map(|id| line(&format!("GET https://a.example/v1/{id}")));
+    let sent = [hosts.as_slice(), &paths].concat();
+    assert_eq!(rules_of(&learn(&sent, EMPTY).1.policy), ["GET a.example /v1/*", "GET *.o.example /v1/x"]);
+    let exact = ["GET a.example /v1/17,/v1/18", "GET s1.o.example,s2.o.example,s3.o.example /v1/x"];
+    for reported in ["reason=denied-by-rule rule_id=no", "reason=rule-expired rule_id=old"] {
+        let reported = ["https://evil.o.example/v1/x", "https://a.example/v1/19"]
+            .map(|url| line(&format!("GET {url} would_deny=true {reported}")));
+        let (read, learning) = learn(&[sent.as_slice(), &reported].concat(), EMPTY);
+        assert_eq!(rules_of(&learning.policy), exact, "{}", learning.policy);
+        assert!(!read.denied_more && learning.overtaken.is_empty());
+    }
+    let denied: Vec<String> = (0..1001)
+        .map(|n| line(&format!("GET https://h{n}.other.example/ action=denied reason=host-not-allowed")))
+        .collect();
+    let siblings: Vec<String> = (0..1100).map(|n| line(&format!("GET https://b.example/v1/w{n}"))).collect();
+    let (read, learning) = learn(&[sent.as_slice(), &siblings, &denied].concat(), EMPTY);
+    assert!(read.denied_more && !learning.policy.contains('*'), "{}", learning.policy);
+    assert!(exact.iter().all(|rule| rules_of(&learning.policy).contains(&(*rule).to_owned())));
+    assert_eq!(read.refused.values().sum::<u64>(), 100, "what only a `*` can say");
+    let (read, _) = learn(&[sent.as_slice(), &denied[1..], &denied[1..]].concat(), EMPTY);
+    assert!(!read.denied_more, "the same again is no more");
+}
+
+#[test]
+fn what_may_be_several_owners_is_generalised_only_where_that_is_asked_for() {
+    let token = |n| format!("POST https://login.example/tenant-{n}/oauth2/token");
+    let many = |text: &dyn Fn(usize) -> String| (0..6).map(|n| line(&text(n))).collect::<Vec<_>>();
+    let hosts = many(&|n| format!("GET https://s{n}.o.example/"));
+    let (tenants, ids) = (many(&|n| token(n)), many(&|n| format!("GET https://a.example/{n}")));
+    let buckets = many(&|n| format!("GET https://storage.googleapis.com/bucket-{n}/x"));
+    let shared = many(&|n| format!("GET https://s{n}.nip.io/"));
+    for (name, lines) in
+        [("hosts", &hosts), ("tenants", &tenants), ("ids", &ids), ("buckets", &buckets), ("shared", &shared)]
+    {
+        let (read, learning) = learn_with(lines, EMPTY, 0);
+        assert!(!learning.policy.contains('*') && read.refused.is_empty(), "{name}: {}", learning.policy);
+        let (_, learning) = learn_with(lines, EMPTY, 7);
+        assert!(!learning.policy.contains('*'), "{name}: {}", learning.policy);
+        let (_, learning) = learn_with(lines, EMPTY, 6);
+        let is_wild = !["buckets", "shared"].contains(&name);
+        assert_eq!(learning.policy.contains("# `*` stands for "), is_wild, "{name}: {}", learning.policy);
+        assert_eq!(learning.policy.replace("# `*`", "").contains('*'), is_wild, "{name}: {}", learning.policy);
+    }
+    assert_eq!(rules_of(&learn_with(&tenants, EMPTY, 6).1.policy), ["POST login.example /tenant-*/oauth2/token"]);
+}
+
+#[test]
+fn what_may_be_a_secret_is_no_part_of_the_policy_or_told() {
+    let signed = "eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIxMjM0NTY3ODkwIn0.dozjgNryP4J3jVmNHl0w5N_XgL0n3I9PlFUP0THsR8U";
+    let cases = [
+        ("/services/T0AB/B0AB/aB3dE6gH9jK2mN5pQ8sT1vW4", "POST h.example /services/T0AB/B0AB/*", false),
+        (&format!("/reset/{signed}/confirm"), "POST h.example /reset/*/confirm", false),
+        ("/keys/AbCdEf-GhIjKlMnOpQr-StUv3xyz", "POST h.example /keys/*", false),
+        (
+            "/bot123456:AAH-DEF1234ghIkl_zyx57W2v1u123ew11/send",
+            "POST h.example /bot123456:AAH-DEF1234ghIkl_zyx57W2v1u123ew11/send",
+            true,
+        ),
+        ("/v1/list-of-all-orders-in-2026-and-later", "POST h.example /v1/list-of-all-orders-in-2026-and-later", false),
+        ("/o/0f8fad5b-d9cb-469f-a165-70867728950e", "POST h.example /o/0f8fad5b-d9cb-469f-a165-70867728950e", false),
+    ];
+    for (path, expected, is_told) in cases {
+        let (_, learning) = learn(&[line(&format!("POST https://h.example{path}"))], EMPTY);
+        assert_eq!(rules_of(&learning.policy), [expected]);
+        assert_eq!(learning.policy.contains("# a path may hold a secret"), is_told, "{}", learning.policy);
+        assert_eq!(learning.secretive.len(), usize::from(is_told));
+    }
+}
+
+#[test]
+fn a_redirect_without_a_method_has_the_methods_of_its_path_or_is_told() {
+    let hint = "# only redirects that an ordinary client followed were seen";
+    let (_, learning) = learn(&[line("REDIRECT https://a.example/x"), line("GET https://a.example/x")], EMPTY);
+    assert_eq!(rules_of(&learning.policy), ["GET a.example /x"]);
+    assert!(!learning.policy.contains(hint));
+    let (_, learning) = learn(&[line("REDIRECT https://a.example/x"), line("GET https://a.example/y")], EMPTY);
+    assert_eq!(rules_of(&learning.policy), ["a.example /x", "GET a.example /y"]);
+    assert_eq!(learning.policy.matches(hint).count(), 1, "{}", learning.policy);
+}
+
+#[test]
+fn lines_outside_of_an_invocation_are_of_the_function_of_their_environment() {
+    let of = ["orders".to_owned()];
+    let mine = [
+        line("GET https://secrets.example/ environment_id=7"),
+        line("GET https://a.example/ environment_id=7 function_name=orders"),
+        line("GET https://later.example/ environment_id=7"),
+    ];
+    let others = [
+        line("GET https://b.example/ environment_id=8"),
+        line("GET https://c.example/ environment_id=8 function_name=refunds"),
+        line("GET https://d.example/ environment_id=8"),
+    ];
+    let read = read_of(&of, &[mine.as_slice(), &others].concat());
+    let hosts: Vec<&str> = read.traffic.endpoints.keys().map(|endpoint| &*endpoint.host).collect();
+    assert_eq!((hosts, read.outside()), (vec!["a.example", "later.example", "secrets.example"], 0));
+    // Of an environment that nothing is known of, nothing is learnt, and that is told.
+    let unknown = [
+        line("GET https://x.example/ environment_id=9"),
+        line("GET https://y.example/ environment_id=9 action=denied reason=host-not-allowed"),
+    ];
+    let read = read_of(&of, &[mine.as_slice(), &unknown].concat());
+    assert_eq!((read.traffic.endpoints.len(), read.outside()), (3, 1));
+    // In bounded memory.
+    let many: Vec<String> = (0..300)
+        .map(|n| line(&format!("GET https://x.example/ environment_id={n} message={}", "x".repeat(200_000))))
+        .collect();
+    let read = read_of(&of, &[many.as_slice(), &mine].concat());
+    assert_eq!(read.outside(), 299, "the one of environment 7 was among the first");
+}
+
+#[test]
+fn a_line_behind_other_text_is_told_and_not_learnt() {
+    let mut read = Read::default();
+    let lines = [line("GET https://a.example/"), line("CONNECTION https://b.example/"), line("GET https://c.example/")];
+    for (number, text) in (1..).zip(&lines) {
+        let place = Place { file: "log", number };
+        read.entry(Entry { text, place, is_behind_text: number < 3 }, &[], &[]);
+    }
+    read.finish();
+    let learning = Learning::of(&read, Base::of(EMPTY).unwrap(), 3, 4).unwrap();
+    assert_eq!(rules_of(&learning.policy), ["GET c.example /"]);
+    let places: Vec<&str> = read.refused.keys().map(|(_, place)| place.as_str()).collect();
+    assert_eq!(places, ["a.example:443", "b.example:443"]);
+    assert!(read.refused.keys().all(|(refused, _)| refused.why().contains("other text stands before it")));
+}
+
+#[test]
+fn forged_methods_are_bounded() {
+    let name = |n: usize| n.to_string().bytes().map(|digit| char::from(b'A' + digit - b'0')).collect::<String>();
+    let methods: Vec<String> = (0..2000).map(|n| line(&format!("X{} https://a.example/", name(n)))).collect();
+    let (read, learning) = learn(&methods, EMPTY);
+    assert_eq!(read.refused.values().sum::<u64>(), 2000 - 64);
+    assert_eq!(PolicyDraft::from_toml(&learning.policy).unwrap().allow[0].methods.as_ref().unwrap().len(), 64);
+    // On paths that are there already, methods take up room too.
+    let (mut paths, mut room, usage) = (paths::Paths::default(), 4, usage::Usage::default());
+    let added = (0..9).map(|n| paths.add(("/a", false), Some(&name(n).parse().unwrap()), &usage, &mut room).is_ok());
+    assert_eq!(added.filter(|is_added| *is_added).count(), 2);
+}
+
+/// The line of the connection that a request was sent on, which says nothing of what kept the request from being learnt.
+fn connection_of(request: &str) -> String {
+    let mut line: Value = serde_json::from_str(request).unwrap();
+    let object = line.as_object_mut().unwrap();
+    const OWN: [&str; 8] = ["method", "path", "path_truncated", "reason", "rule_id", "would_deny", "peer_ip", "status"];
+    object.retain(|key, _| !OWN.contains(&key.as_str()));
+    object.insert("event_type".into(), "egress_decision".into());
+    object.insert("action".into(), "allowed".into());
+    object.insert("stage".into(), "connection".into());
+    line.to_string()
+}
+
+#[test]
+fn the_connection_of_a_request_that_is_not_learnt_opens_no_host() {
+    let long = format!("GET https://a.example/{}", "x/".repeat(100_000));
+    let requests = [
+        "GET https://a.example/a%2fb",
+        "GET https://a.example/a//b",
+        "GET https://a.example/ reason=denied-by-rule rule_id=no would_deny=true",
+        "GET https://a.example/ reason=rule-expired rule_id=old would_deny=true",
+        "GET https://a.example/ action=denied reason=path-not-allowed",
+        "GET https://a.example/ action=denied reason=quarantined",
+        "GET https://a.example/ action=odd",
+        "get https://a.example/",
+        "CONNECT https://a.example/",
+        "GET https://a.example/ path=/a?b",
+        "GET https://a.example/ path=/a/../b",
+        "REDIRECT https://a.example/a%2fb",
+        "GET https://a.example/ @169.254.169.254",
+        "GET https://a.example/ event_type=egress_outcome status=200",
+        "GET https://a.example/ event_type=egress_outcome status=200 @169.254.169.254",
+        long.as_str(),
+    ];
+    for text in requests {
+        let name = text.get(..60).unwrap_or(text);
+        let (request, other) = (line(text), line("GET https://other.example/"));
+        let connection = connection_of(&request);
+        for lines in [[&request, &connection, &other], [&connection, &request, &other]] {
+            let (read, learning) = learn(&lines, EMPTY);
+            assert_eq!(rules_of(&learning.policy), ["GET other.example /"], "{name}");
+            let why: Vec<String> = read.refused.keys().map(|(refused, _)| refused.why()).collect();
+            assert!(why.iter().any(|why| why.contains("no request to it is learnt")), "{name}: {why:?}");
+        }
+        assert_eq!(rules_of(&learn(&[connection], EMPTY).1.policy), ["a.example"], "{name}: an ordinary client's");
+    }
+}
+
+#[test]
+fn nor_does_one_of_a_request_for_which_there_is_no_room() {
+    let mut lines: Vec<String> =
+        (0..700).map(|n| line(&format!("GET https://a.example/{n}{}", "/x".repeat(300)))).collect();
+    lines.push(line(&format!("GET https://late.example/only{}", "/this".repeat(150))));
+    lines.push(connection_of(lines.last().unwrap()));
+    let read = read(&lines);
+    let late = read.traffic.endpoints.iter().find(|(endpoint, _)| &*endpoint.host == "late.example").unwrap().1;
+    assert!(!late.is_used() && late.is_refused());
+    assert!(read.refused.keys().any(|(_, place)| place == "late.example:443"), "{:?}", read.refused);
 }
 
 #[test]
@@ -480,6 +693,27 @@ fn what_is_missing_is_added_and_all_else_stays_as_it_was() {
 }
 
 #[test]
+fn newlines_and_a_byte_order_mark_stay_and_an_empty_list_is_none() {
+    let lines = [line("GET https://new.example/")];
+    let plain = learn(&lines, MINE).1.policy;
+    for (name, change) in [
+        ("newlines of Windows", (|text| text.replace('\n', "\r\n")) as fn(&str) -> String),
+        ("a byte order mark", |text| format!("\u{feff}{text}")),
+        ("both", |text| format!("\u{feff}{}", text.replace('\n', "\r\n"))),
+    ] {
+        let (_, learning) = learn(&lines, &change(MINE));
+        assert_eq!(learning.policy, change(&plain), "{name}");
+        assert_eq!(learn(&lines, &learning.policy).1.policy, learning.policy, "{name}, merged twice");
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("policy.toml");
+    fs::write(&file, format!("{EMPTY}allow = []\n")).unwrap();
+    let read = read(&lines);
+    let learning = Learning::of(&read, Base::read(&file).unwrap(), 3, 4).unwrap();
+    assert_eq!(rules_of(&learning.policy), ["GET new.example /"]);
+}
+
+#[test]
 fn a_rule_is_never_loosened_to_let_something_through() {
     let cases = [
         (
@@ -507,7 +741,7 @@ fn a_rule_is_never_loosened_to_let_something_through() {
     for (name, rules, sent, reason, cure) in cases {
         let base = format!("{EMPTY}{rules}");
         let (_, learning) =
-            learn(&[line("GET https://a.example/ action=denied reason=quarantined"), line(sent)], &base);
+            learn(&[line("GET https://b.example/ action=denied reason=quarantined"), line(sent)], &base);
         let standing: Vec<_> = learning.standing.keys().collect();
         assert!(
             standing.len() == 1 && standing[0].reason == reason && standing[0].cure.contains(cure),
@@ -551,7 +785,9 @@ fn sent() -> impl Strategy<Value = String> {
         prop::sample::select(vec!["", "", "", " @10.0.0.5", " @10.0.0.6", " @203.0.114.7", " path_truncated=true"]);
     (scheme, host, port, path, method, rest)
         .prop_map(|(scheme, host, port, path, method, rest)| format!("{method} {scheme}://{host}{port}{path}{rest}"))
-        .prop_filter("whose it is, is not known", |text| !(text.contains("amazonaws") && text.contains("truncated")))
+        .prop_filter("whose it is, is not known", |text| {
+            !text.contains("truncated") || text.matches('/').count() > 3 || text.starts_with("CONNECTION")
+        })
 }
 
 /// The lines that a guard leaves: the address stands on the connection's.

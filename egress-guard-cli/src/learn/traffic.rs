@@ -5,9 +5,9 @@ use std::net::IpAddr;
 use std::rc::Rc;
 
 use egress_guard::{AddressClass, Destination, Host, Request, Scheme};
+use http::Method;
 use jiff::Timestamp;
 
-use super::aws;
 use super::line::{Asked, Refused, url};
 use super::paths::{Full, Paths};
 use super::usage::Usage;
@@ -17,6 +17,8 @@ const ENDPOINTS: usize = 10_000;
 const SEGMENTS: usize = 200_000;
 const FUNCTIONS: usize = 1000;
 const ADDRESSES: usize = 64;
+/// HTTP has some forty methods, all extensions included.
+const METHODS: usize = 64;
 /// As long as a guard writes it at most.
 const LONGEST_FUNCTION: usize = 192;
 
@@ -45,6 +47,9 @@ pub(super) struct Uses {
     /// Where its name led: every address that is not public, and one that is.
     pub(super) peers: BTreeSet<IpAddr>,
     has_public_peer: bool,
+    /// Whether a line told of a request, be it learnt or not: where one did, connections are not an ordinary client's.
+    had_requests: bool,
+    methods: BTreeSet<Method>,
     ended: u64,
     answered: u64,
 }
@@ -57,6 +62,8 @@ impl Uses {
             connections: Usage::default(),
             peers: BTreeSet::new(),
             has_public_peer: false,
+            had_requests: false,
+            methods: BTreeSet::new(),
             ended: 0,
             answered: 0,
         }
@@ -64,7 +71,21 @@ impl Uses {
 
     /// Whether nothing is known but connections, as of an ordinary client.
     pub(super) fn is_connections(&self) -> bool {
+        !self.had_requests && self.is_without_paths()
+    }
+
+    /// Whether its requests, of which none is learnt, are all that its connections can have been for.
+    pub(super) fn is_refused(&self) -> bool {
+        self.had_requests && self.is_without_paths()
+    }
+
+    fn is_without_paths(&self) -> bool {
         self.paths.is_empty() && self.connections.count > 0
+    }
+
+    /// Whether there is something that is learnt.
+    pub(super) fn is_used(&self) -> bool {
+        !self.paths.is_empty() || self.is_connections()
     }
 
     /// Whether its requests are known to have ended, and none with a response.
@@ -160,13 +181,27 @@ impl Traffic {
         Some(name)
     }
 
+    /// Notes that there was a request, whatever becomes of it. Where there is no room for its endpoint, there is none for
+    /// its connections either.
+    pub(super) fn had_request(&mut self, destination: &Destination) {
+        if let Ok(uses) = self.uses(destination) {
+            uses.had_requests = true;
+        }
+    }
+
     pub(super) fn request(&mut self, asked: &Asked, usage: &Usage) -> Result<(), Refused> {
-        let host = asked.destination.host();
-        let is_owner = aws::is_of_aws(&host.to_string());
         let mut room = self.room;
         let uses = self.uses(&asked.destination)?;
+        uses.had_requests = true;
+        let method = asked.method.as_ref().filter(|method| !uses.methods.contains(method));
+        if method.is_some() && uses.methods.len() >= METHODS {
+            return Err(Refused::TooMany);
+        }
         let path = (asked.destination.path(), asked.is_cut);
-        let added = uses.paths.add(path, asked.method.as_ref(), usage, &mut room, is_owner);
+        let added = uses.paths.add(path, asked.method.as_ref(), usage, &mut room);
+        if added.is_ok() {
+            uses.methods.extend(method.cloned());
+        }
         self.room = room;
         added.map_err(|Full| Refused::TooMany)
     }

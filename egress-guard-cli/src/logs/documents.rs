@@ -18,17 +18,18 @@ const LONGEST: usize = 8 << 20;
 
 /// Whether a log begins with such a document.
 pub(super) fn begin(log: &[u8]) -> bool {
-    let beginning = log.get(..log.len().min(4096)).unwrap_or_default().trim_ascii_start();
-    // Its keys come in any order; no audit line has this one.
-    let is_object = beginning.starts_with(b"{\"messageType\"") || beginning.starts_with(b"{\"owner\"");
-    (is_object && memchr::memmem::find(beginning, b"\"messageType\"").is_some()) || begins_with_events(beginning)
+    let first = log.trim_ascii_start().split(|byte| *byte == b'\n').next().unwrap_or_default();
+    // The keys of a subscription's come in one of two orders.
+    let has_group = || memchr::memmem::find(first, b"\"logGroup\":\"").is_some();
+    first.starts_with(b"{\"messageType\":\"")
+        || (first.starts_with(b"{\"owner\":\"") && has_group())
+        || begins_with_events(first)
 }
 
 /// Over several lines, they are read by these.
-fn begins_with_events(log: &[u8]) -> bool {
+fn begins_with_events(first: &[u8]) -> bool {
     const KEYS: [&str; 4] = ["timestamp", "ingestionTime", "logStreamName", "eventId"];
-    let line = log.split(|byte| *byte == b'\n').next().unwrap_or_default();
-    let packed: Vec<u8> = line.iter().copied().filter(|byte| *byte != b' ').take(64).collect();
+    let packed: Vec<u8> = first.iter().copied().filter(|byte| *byte != b' ').take(64).collect();
     KEYS.iter().any(|key| packed.starts_with(format!("{{\"events\":[{{\"{key}\":").as_bytes()))
 }
 

@@ -13,16 +13,42 @@ const BEGINNING: &[u8] = b"{\"timestamp\":\"";
 /// What the `event_type` of every audit line begins with.
 const MARK: &str = "egress_";
 
-/// The objects in an event that are meant to be audit lines: mostly the one that begins with its first brace, behind a
-/// time and the name of a log stream.
-pub(super) fn of(event: &str) -> impl Iterator<Item = &str> {
-    let mut rest = event.find('{').and_then(|begin| event.get(begin..)).unwrap_or_default().trim_end();
+/// The objects in an event that are meant to be audit lines, mostly one; and of each, whether something stands before it
+/// that no log puts there.
+pub(super) fn of(event: &str, may_have_origin: bool) -> impl Iterator<Item = (&str, bool)> {
+    let (before, mut rest) = event.find('{').and_then(|begin| event.split_at_checked(begin)).unwrap_or_default();
+    rest = rest.trim_end();
+    let mut is_behind_text = !(before.trim().is_empty() || may_have_origin && is_origin(before));
     std::iter::from_fn(move || {
         let (object, behind) = first(rest);
         rest = behind;
-        (!object.is_empty()).then_some(object)
+        let found = (!object.is_empty()).then_some((object, is_behind_text));
+        is_behind_text = true;
+        found
     })
-    .filter(|object| is_meant(object))
+    .filter(|(object, _)| is_meant(object))
+}
+
+/// Whether a text is what an export or `aws logs tail` puts before an event: a time, and perhaps the name of a log stream
+/// of Lambda, in colours or not.
+fn is_origin(text: &str) -> bool {
+    let text: String = text.split('\u{1b}').enumerate().map(|(number, part)| plain(number, part)).collect();
+    let mut words = text.split_whitespace();
+    let is_time = words.next().is_some_and(|word| has_form(word, "0000-00-00T00:00:00"));
+    let is_stream = words.next().is_none_or(|word| has_form(word, "0000/00/00/"));
+    is_time && is_stream && words.next().is_none()
+}
+
+/// A part behind an escape character, without the colour that it sets.
+fn plain(number: usize, part: &str) -> &str {
+    let colour = |part: &str| part.find('m').filter(|_| part.starts_with('[')).map(|end| end + 1);
+    if number == 0 { part } else { colour(part).and_then(|end| part.get(end..)).unwrap_or(part) }
+}
+
+/// Whether a word begins in this form, in which 0 is any digit.
+fn has_form(word: &str, form: &str) -> bool {
+    let same = |(byte, form): (u8, u8)| byte == form || (form == b'0' && byte.is_ascii_digit());
+    word.len() >= form.len() && word.bytes().zip(form.bytes()).all(same)
 }
 
 /// What stands first, and what is behind it.
@@ -117,10 +143,32 @@ mod tests {
             ("text", r"START \u {".into(), &[]),
         ];
         for (name, event, expected) in cases {
-            assert_eq!(of(&event).collect::<Vec<_>>(), expected, "{name}");
+            assert_eq!(of(&event, true).map(|(object, _)| object).collect::<Vec<_>>(), expected, "{name}");
         }
         // What follows it stays with it, for it then is none.
         let followed = format!("{nested} and more");
-        assert_eq!(of(&followed).collect::<Vec<_>>(), [followed.as_str()]);
+        assert_eq!(of(&followed, true).collect::<Vec<_>>(), [(followed.as_str(), false)]);
+    }
+
+    #[test]
+    fn what_no_log_puts_before_a_line_is_told() {
+        for (before, is_text) in [
+            ("", false),
+            (" ", false),
+            ("2026-11-23T10:45:59.434Z ", false),
+            ("2026-11-23T10:45:59 ", false),
+            ("2026-11-23T10:45:59.434000+00:00 2026/11/23/[$LATEST]0a1b ", false),
+            ("\u{1b}[32m2026-11-23T10:45:59\u{1b}[0m \u{1b}[36m2026/11/23/orders[7]0a1b\u{1b}[0m ", false),
+            ("user agent: ", true),
+            ("2026-11-23T10:45:59Z WARN ", true),
+            ("2026-11-23T10:45:59Z 2026/11/23/[7]0a user agent: ", true),
+            ("2026-11-23 ", true),
+            ("[WARN]\t2026-11-23T10:45:59Z\t", true),
+        ] {
+            let event = format!("{before}{{\"event_type\":\"egress_decision\"}}");
+            assert_eq!(of(&event, true).map(|(_, is_text)| is_text).collect::<Vec<_>>(), [is_text], "{before:?}");
+            let is_event = before.trim().is_empty();
+            assert_eq!(of(&event, false).map(|(_, is_text)| is_text).collect::<Vec<_>>(), [!is_event], "{before:?}");
+        }
     }
 }

@@ -387,7 +387,7 @@ mod tests {
         let mut counting = Counting::with_room(Filter::default(), room);
         let mut tally = Tally::default();
         for (number, text) in (1..).zip(lines) {
-            counting.entry(&Entry { text: &text, place: Place { file: "log", number } });
+            counting.entry(&Entry { text: &text, place: Place { file: "log", number }, is_behind_text: false });
             tally.lines += 1;
         }
         serde_json::to_value(counting.into_report(&tally)).unwrap()

@@ -17,7 +17,7 @@ pub(super) struct Finding {
     pub(super) numbers: Option<(u64, u64)>,
     /// How many lines it is about.
     pub(super) count: u64,
-    /// Where it is; for a gap, what stands behind it.
+    /// Where it is; for what is missing, the line behind it.
     pub(super) at: Option<At>,
 }
 
@@ -26,6 +26,8 @@ pub(super) struct Finding {
 pub(super) enum Of {
     Chain(Box<str>),
     Environment(u64),
+    /// Environments that there are too many of.
+    Others,
     Log,
 }
 
@@ -73,16 +75,17 @@ impl Finding {
         Self { kind, is_note: false, of, numbers: None, count: 1, at: None }
     }
 
-    pub(super) fn note(kind: Kind, of: Of) -> Self {
-        Self { is_note: true, ..Self::new(kind, of) }
-    }
-
     /// What it is, and what that means.
     pub(super) fn message(&self) -> String {
         let lines = Lines(self.count);
         let of = &self.of;
         let numbers = Numbers(of, self.numbers);
         let missing = if self.count == 1 { "is missing: its line was" } else { "are missing: their lines were" };
+        let said = if self.count == 1 {
+            "is missing: this line says that it"
+        } else {
+            "are missing: this line says that they"
+        };
         match self.kind {
             Kind::Altered => format!("{numbers} does not hold: its line was changed, or made without the key"),
             Kind::Forged => match self.numbers {
@@ -94,16 +97,19 @@ impl Finding {
             },
             Kind::Gap => format!("{numbers} {missing} removed, or never got here"),
             Kind::Beginning => format!("{numbers} {missing} cut off, or the log begins in the middle (--partial)"),
-            Kind::Duplicate => format!("{lines} more than once, {numbers}: copied, or read twice"),
+            Kind::Duplicate => {
+                format!("{lines} more than once, {numbers}: copied, read twice, or made anew by who has the key")
+            }
             Kind::Reordered => {
                 format!("{lines} of {of} in an order that is neither that of writing nor of their times")
             }
             Kind::Unchained => match self.of {
-                Of::Log => format!("{lines} with an audit line's event_type that the library does not write: made up"),
+                Of::Log => format!("{lines} meant to be of the audit, as the library writes none: made up, or changed"),
                 _ => format!("{lines} of {of} without a MAC: made up, or by a guard whose lines are not chained"),
             },
+            Kind::Unchecked if *of == Of::Others => format!("{lines} of {of} not checked: there are too many of them"),
             Kind::Unchecked => format!("{of} is in so many pieces that neither gaps nor duplicates can be told"),
-            Kind::Lost => format!("{lines} of {of} could not be written, as a later line says"),
+            Kind::Lost => format!("{numbers} {said} could not be written, which only the process says"),
             Kind::Unwritten => format!("{numbers} in no line, though none is missing: could not be written"),
             Kind::Torn if self.is_note => format!("{lines} not whole, and passed over"),
             Kind::Torn => {
@@ -118,6 +124,7 @@ impl fmt::Display for Of {
         match self {
             Self::Chain(id) => write!(f, "chain {id}"),
             Self::Environment(id) => write!(f, "environment {id}"),
+            Self::Others => f.write_str("further environments"),
             Self::Log => f.write_str("the log"),
         }
     }

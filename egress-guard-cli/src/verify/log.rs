@@ -26,9 +26,13 @@ pub(super) struct Log {
     /// Lines that do not hold, and how many more there are than are kept.
     pub(super) broken: Vec<Broken>,
     pub(super) broken_more: u64,
-    /// Lines that say they are of the audit, and are not.
+    /// What checks the chain of the last of them.
+    unheld: Option<(Box<str>, Vec<Checker>)>,
+    /// Lines without a place in a chain that are of none of these.
+    pub(super) others: Sighting,
+    /// Lines that are meant to be of the audit, and are not.
     pub(super) foreign: Sighting,
-    /// What is not whole.
+    /// What ends in the middle.
     pub(super) torn: Sighting,
 }
 
@@ -38,7 +42,7 @@ pub(super) struct Chain {
     checker: Option<Checker>,
     pub(super) lines: u64,
     pub(super) seen: Places,
-    /// What the process says it could not write.
+    /// What the process says it could not write, or not whole.
     pub(super) lost: Places,
     pub(super) doubled: Sighting,
     pub(super) moved: Sighting,
@@ -75,6 +79,9 @@ pub(super) struct Broken {
 
 /// More than this many are only counted.
 const MOST_BROKEN: usize = 1 << 16;
+
+/// Of more, lines without a place in a chain are only counted.
+const MOST_ENVIRONMENTS: usize = 1 << 16;
 
 /// How often something was seen, where first, and the least and the greatest of its numbers.
 #[derive(Clone, Copy, Debug, Default)]
@@ -116,6 +123,8 @@ impl Log {
             environments: BTreeMap::new(),
             broken: Vec::new(),
             broken_more: 0,
+            unheld: None,
+            others: Sighting::default(),
             foreign: Sighting::default(),
             torn: Sighting::default(),
         }
@@ -129,17 +138,25 @@ impl Log {
         let at = self.at(entry.place);
         match (Link::parse(entry.text), AuditLine::parse(entry.text)) {
             (Some(link), line) => self.read_chained(&link, line.ok().as_ref(), at),
-            (None, Ok(line)) => {
-                let environment = self.environments.entry(line.environment_id).or_default();
-                environment.unchained.add(None, at);
-                environment.add(line.seq, at);
-            }
+            (None, Ok(line)) => self.read_unchained(&line, at),
             (None, Err(_)) => match serde_json::from_str(entry.text) {
                 Ok(Claim { event_type: Some(claimed) }) if claimed.starts_with("egress_") => self.foreign.add(None, at),
                 Ok(_) => {}
-                Err(_) => self.torn.add(None, at),
+                Err(error) if error.is_eof() => self.torn.add(None, at),
+                // Other readers may take a key that is there twice, or text behind the end.
+                Err(_) => self.foreign.add(None, at),
             },
         }
+    }
+
+    fn read_unchained(&mut self, line: &AuditLine<'_>, at: At) {
+        let is_full = self.environments.len() >= MOST_ENVIRONMENTS;
+        if is_full && !self.environments.contains_key(&line.environment_id) {
+            return self.others.add(None, at);
+        }
+        let environment = self.environments.entry(line.environment_id).or_default();
+        environment.unchained.add(None, at);
+        environment.add(line.seq, at);
     }
 
     fn read_chained(&mut self, link: &Link<'_>, line: Option<&AuditLine<'_>>, at: At) {
@@ -166,12 +183,21 @@ impl Log {
         if let Some(checker) = self.chains.get_mut(link.chain_id).and_then(|chain| chain.checker.as_mut()) {
             return checker.holds(link);
         }
-        let mut checkers = self.keys.iter().filter_map(|key| Checker::new(key, link.chain_id));
-        let Some(checker) = checkers.find_map(|mut checker| checker.holds(link).then_some(checker)) else {
-            return false;
+        let mut checkers = match self.unheld.take().filter(|(chain_id, _)| **chain_id == *link.chain_id) {
+            Some((_, checkers)) => checkers,
+            None => self.keys.iter().filter_map(|key| Checker::new(key, link.chain_id)).collect(),
         };
-        self.chains.insert(link.chain_id.into(), Chain { checker: Some(checker), ..Chain::default() });
-        true
+        let holds = checkers.iter_mut().position(|checker| checker.holds(link));
+        match holds.map(|place| checkers.swap_remove(place)) {
+            Some(checker) => {
+                self.chains.insert(link.chain_id.into(), Chain { checker: Some(checker), ..Chain::default() });
+                true
+            }
+            None => {
+                self.unheld = Some((link.chain_id.into(), checkers));
+                false
+            }
+        }
     }
 
     fn at(&mut self, place: Place<'_>) -> At {
@@ -217,6 +243,41 @@ impl Environment {
     fn add(&mut self, seq: u64, at: At) {
         if !self.seqs.insert(seq, at) {
             self.doubled.add(Some(seq), at);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::report::Report;
+    use super::*;
+
+    /// Lines without a place in a chain, each of another environment.
+    fn log_of(keys: Vec<ChainKey>, environments: u64) -> Log {
+        let mut log = Log::new(keys);
+        for number in 1..=environments {
+            let text = format!(
+                r#"{{"timestamp":"2026-11-23T10:45:59.434Z","event_type":"egress_decision","schema":"egress-guard/1","environment_id":{number},"seq":1,"policy_id":"p","mode":"enforce"}}"#
+            );
+            log.read(Entry { text: &text, place: Place { file: "log", number }, is_behind_text: false });
+        }
+        log
+    }
+
+    #[test]
+    fn environments_that_are_made_up_take_no_more_room_than_so_many() {
+        let key = || ChainKey::from_bytes(&(0..32).collect::<Vec<u8>>()).unwrap();
+        let most = MOST_ENVIRONMENTS as u64;
+        for (keys, listed, kind, message) in [
+            (vec![], 0, Kind::Unchecked, "3 lines of further environments not checked: there are too many of them"),
+            (vec![key()], MOST_ENVIRONMENTS, Kind::Unchained, "3 lines of further environments without a MAC"),
+        ] {
+            let report = Report::of(log_of(keys, most + 3), false);
+            assert_eq!(report.findings.len(), listed + 1);
+            assert_eq!(report.unchained, most + 3);
+            let others: Vec<_> = report.findings.iter().filter(|finding| finding.of == Of::Others).collect();
+            assert!(matches!(others[..], [finding] if finding.kind == kind && !finding.is_note), "{others:?}");
+            assert!(others[0].message().starts_with(message), "{}", others[0].message());
         }
     }
 }

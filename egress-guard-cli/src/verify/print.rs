@@ -2,12 +2,14 @@
 
 use std::collections::BTreeMap;
 use std::fmt::Write;
+use std::io;
 
 use serde::Serialize;
 
 use super::finding::{Finding, Kind, Lines, Of};
 use super::log::End;
 use super::report::Report;
+use crate::output::write_json;
 use crate::places::At;
 
 /// A line for each finding and each note, and a few on the whole.
@@ -51,8 +53,12 @@ fn summary(report: &Report) -> String {
     }
     let read = read.join(", ");
     match report.findings.iter().filter(|finding| !finding.is_note).count() {
-        0 if report.has_key => format!("{read}: as they were written, and all of them up to the end of each chain"),
-        0 => format!("{read}: nothing missing, doubled or moved"),
+        0 if report.has_key && report.is_whole() => {
+            format!("{read}: as they were written, and all of them up to the end of each chain")
+        }
+        0 if report.has_key => format!("{read}: as they were written, and all of them behind the first that is here"),
+        0 if report.is_whole() => format!("{read}: nothing missing, doubled or moved"),
+        0 => format!("{read}: nothing missing behind the first that is here, nothing doubled or moved"),
         1 => format!("1 finding in {read}"),
         count => format!("{count} findings in {read}"),
     }
@@ -121,7 +127,7 @@ struct PlaceLine<'a> {
 }
 
 /// One object a line.
-pub(super) fn json(report: &Report) -> String {
+pub(super) fn json(report: &Report) -> io::Result<Vec<u8>> {
     let findings = report.findings.iter().map(|finding| finding_line(report, finding));
     let chains = report.chains.iter().map(|(id, (lines, end))| chain_line(report, id, *lines, end));
     let summary = Line::Summary {
@@ -132,15 +138,16 @@ pub(super) fn json(report: &Report) -> String {
         other_lines: report.unchained,
         key: report.has_key,
     };
-    let lines = findings.chain(chains).chain([summary]);
-    lines.filter_map(|line| serde_json::to_string(&line).ok()).map(|line| line + "\n").collect()
+    let mut printed = Vec::new();
+    findings.chain(chains).chain([summary]).try_for_each(|line| write_json(&mut printed, &line))?;
+    Ok(printed)
 }
 
 fn finding_line<'a>(report: &'a Report, finding: &'a Finding) -> Line<'a> {
     let (chain_id, environment_id) = match &finding.of {
         Of::Chain(id) => (Some(&**id), None),
         Of::Environment(id) => (None, Some(*id)),
-        Of::Log => (None, None),
+        Of::Others | Of::Log => (None, None),
     };
     Line::Finding {
         kind: finding.kind,

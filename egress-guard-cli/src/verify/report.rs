@@ -49,6 +49,8 @@ impl Report {
             chain.judge(id, partial, &mut findings);
         }
         findings.extend(log.foreign.finding(Kind::Unchained, Of::Log));
+        let others = if expects_chains { Kind::Unchained } else { Kind::Unchecked };
+        findings.extend(log.others.finding(others, Of::Others));
         for (id, environment) in &log.environments {
             if !expects_chains {
                 environment.judge(*id, partial, &mut findings);
@@ -56,24 +58,22 @@ impl Report {
                 findings.push(finding);
             }
         }
-        let lost: u64 = chains.values().map(|chain| chain.lost.count()).sum();
-        let missing = |finding: &&Finding| matches!(finding.kind, Kind::Gap | Kind::Beginning);
-        let missing: u64 = findings.iter().filter(missing).map(|finding| finding.count).sum();
+        // What only is noted explains nothing.
+        let is_missing = |finding: &&Finding| matches!(finding.kind, Kind::Gap | Kind::Lost | Kind::Beginning);
+        let missing = findings.iter().filter(is_missing).filter(|finding| !finding.is_note);
+        let missing = missing.fold(0_u64, |missing, finding| missing.saturating_add(finding.count));
         if expects_chains && findings.is_empty() {
-            findings.extend(unwritten(&log.environments, lost));
+            findings.extend(unwritten(&log.environments));
         }
-        for (id, chain) in &chains {
-            let lost = Finding { count: chain.lost.count(), ..Finding::note(Kind::Lost, Of::Chain(id.clone())) };
-            findings.extend((lost.count > 0).then_some(lost));
-        }
-        // What stands there in part is what is missing, or could not be written; or else it stood at an end.
-        let is_explained = log.torn.count <= lost.saturating_add(missing);
+        // What stands there in part is what is missing; or else it stood at an end.
+        let is_explained = log.torn.count <= missing;
         findings.extend(log.torn.finding(Kind::Torn, Of::Log).map(|torn| Finding { is_note: is_explained, ..torn }));
         findings.sort_by(|a, b| (a.is_note, a.at, a.kind, &a.of).cmp(&(b.is_note, b.at, b.kind, &b.of)));
         Self {
             findings,
             chained: chains.values().map(|chain| chain.lines).sum::<u64>() + broken_count,
-            unchained: log.environments.values().map(|environment| environment.unchained.count).sum(),
+            unchained: log.environments.values().map(|environment| environment.unchained.count).sum::<u64>()
+                + log.others.count,
             chains: chains.into_iter().map(|(id, chain)| (id, (chain.lines, chain.end))).collect(),
             has_key,
             files: log.files,
@@ -82,6 +82,11 @@ impl Report {
 
     pub(super) fn is_clean(&self) -> bool {
         self.findings.iter().all(|finding| finding.is_note)
+    }
+
+    /// Whether all lines are there, from the first of each chain.
+    pub(super) fn is_whole(&self) -> bool {
+        !self.findings.iter().any(|finding| finding.kind == Kind::Beginning)
     }
 }
 
@@ -102,9 +107,14 @@ impl Chain {
         let of = || Of::Chain(id.into());
         findings.extend(self.doubled.finding(Kind::Duplicate, of()));
         findings.extend(self.moved.finding(Kind::Reordered, of()));
-        let mut seen = self.seen.clone();
-        self.lost.runs().for_each(|run| seen.cover(run));
-        findings.extend(gaps(&seen, of, partial));
+        // What the process says it could not write is told apart from what else is missing.
+        let (mut unsaid, mut said) = (self.seen.clone(), self.seen.clone());
+        self.lost.runs().for_each(|run| unsaid.cover(run));
+        unsaid.gaps().for_each(|gap| said.cover(gap));
+        findings.extend(gaps(&unsaid, of, partial));
+        if !said.is_incomplete {
+            findings.extend(said.gaps().map(|gap| Finding { kind: Kind::Lost, ..missing(gap, of()) }));
+        }
     }
 }
 
@@ -122,24 +132,22 @@ fn gaps(places: &Places, of: impl Fn() -> Of, partial: bool) -> Vec<Finding> {
     if places.is_incomplete {
         return vec![Finding::new(Kind::Unchecked, of())];
     }
-    let gap = |Run { first, last, first_at, .. }| {
-        let kind = if first == 1 { Kind::Beginning } else { Kind::Gap };
-        let is_note = partial && kind == Kind::Beginning;
-        let numbers = Some((first, last));
-        Finding { is_note, numbers, count: last - first + 1, at: Some(first_at), ..Finding::new(kind, of()) }
+    let gap = |gap: Run| match gap.first {
+        1 => Finding { is_note: partial, kind: Kind::Beginning, ..missing(gap, of()) },
+        _ => missing(gap, of()),
     };
     places.gaps().map(gap).collect()
 }
 
-/// Numbers that no line has, if they are more than the processes say they have lost: no line of a chain is missing, so
-/// the sink was never handed them, or cannot tell.
-fn unwritten(environments: &BTreeMap<u64, Environment>, lost: u64) -> Vec<Finding> {
-    let numbers = environments.iter().flat_map(|(id, environment)| {
-        let gaps = gaps(&environment.seqs, || Of::Environment(*id), false);
-        gaps.into_iter().map(|gap| Finding { kind: Kind::Unwritten, is_note: true, ..gap })
-    });
-    let numbers: Vec<_> = numbers.collect();
-    if numbers.iter().map(|finding| finding.count).sum::<u64>() > lost { numbers } else { Vec::new() }
+fn missing(Run { first, last, first_at, .. }: Run, of: Of) -> Finding {
+    Finding { numbers: Some((first, last)), count: last - first + 1, at: Some(first_at), ..Finding::new(Kind::Gap, of) }
+}
+
+/// Numbers that no line has, though no line of a chain is missing: the sink was never handed them, or cannot tell.
+fn unwritten(environments: &BTreeMap<u64, Environment>) -> impl Iterator<Item = Finding> {
+    let gaps =
+        environments.iter().flat_map(|(id, environment)| gaps(&environment.seqs, || Of::Environment(*id), false));
+    gaps.map(|gap| Finding { kind: Kind::Unwritten, is_note: true, ..gap })
 }
 
 #[cfg(test)]

@@ -5,11 +5,11 @@ use std::fmt;
 use std::io::{self, Write};
 use std::sync::{Mutex, PoisonError};
 
-use super::chain::{Chain, ChainKey, LONGEST_LINK};
+use super::chain::{Chain, LONGEST_LINK};
 use super::line::line_of;
 use super::log_level::LogLevel;
 use super::output::{Output, standard_output};
-use super::{AuditRecord, AuditSink, metrics};
+use super::{AuditRecord, AuditSink, ChainKey, metrics};
 
 /// Writes each record as one line of JSON, with a single `write_all`, at once.
 ///
@@ -95,7 +95,8 @@ impl<W: Write + Send + 'static> JsonLines<W> {
     /// what has since been changed, removed, added or moved.
     ///
     /// The key of each line follows from that of the line before, which is then overwritten: what takes the process over
-    /// can go on in its name, but what was written before stays provable. A line becomes 80 bytes longer.
+    /// can go on in its name, but what was written before stays provable, as far as memory can be overwritten. A line becomes
+    /// 80 bytes longer.
     ///
     /// ```no_run
     /// use egress_guard::{ChainKey, Guard, JsonLines, Policy};

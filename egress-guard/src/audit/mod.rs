@@ -20,7 +20,7 @@ mod visible;
 use std::io;
 use std::sync::Arc;
 
-pub use chain::{ChainKey, InvalidChainKey};
+pub use chain::key::{ChainKey, InvalidChainKey};
 pub use json_lines::JsonLines;
 pub use memory::MemorySink;
 pub use ocsf::OcsfLines;

@@ -62,12 +62,13 @@ fn in_quarantine(layer: &Layer) -> String {
 
 fn in_words(layer: &Layer, mode: Mode) -> String {
     let (name, rules) = (&layer.name, layer.rules.len());
+    let rules = if rules == 1 { "1 rule".to_owned() } else { format!("{rules} rules") };
     match (mode, layer.report_only_until) {
-        (Mode::ReportOnly, Some(day)) => format!("egress policy `{name}` only reports until {day}: {rules} rules"),
+        (Mode::ReportOnly, Some(day)) => format!("egress policy `{name}` only reports until {day}: {rules}"),
         (_, Some(day)) => {
-            format!("egress policy `{name}` in force, report-only ended on {day}: {rules} rules, all else denied")
+            format!("egress policy `{name}` in force, report-only ended on {day}: {rules}, all else denied")
         }
-        _ => format!("egress policy `{name}` in force: {rules} rules, all else denied"),
+        _ => format!("egress policy `{name}` in force: {rules}, all else denied"),
     }
 }
 

@@ -20,6 +20,24 @@ fn is_bare_id(text: &str) -> bool {
     has_digit && (is_number || is_hash || is_token(text, 16))
 }
 
+/// Whether a segment may be a secret, or hold one: a token, as in `bot17:AAH...`, or a signed one, as `eyJ...`.
+pub(super) fn is_secret(segment: &str) -> bool {
+    let is_part = |byte: u8| byte.is_ascii_alphanumeric() || b"-_~".contains(&byte);
+    let parts = || segment.split(|character: char| !character.is_ascii() || !is_part(character as u8));
+    parts().any(|part| {
+        let has = |is: fn(&u8) -> bool| part.as_bytes().iter().any(is);
+        let is_mixed = has(u8::is_ascii_digit) && has(u8::is_ascii_lowercase) && has(u8::is_ascii_uppercase);
+        part.len() >= 24 && is_mixed
+            || part.len() >= 16 && part.starts_with("eyJ")
+            || part.split('-').any(|run| is_token(run, 16))
+    })
+}
+
+/// Whether a pattern of paths holds a segment that may be one.
+pub(in super::super) fn may_hold_a_secret(pattern: &str) -> bool {
+    pattern.split('/').any(is_secret)
+}
+
 /// Letters and digits, without a word's separators.
 fn is_token(text: &str, least: usize) -> bool {
     let has = |is: fn(&u8) -> bool| text.as_bytes().iter().any(is);

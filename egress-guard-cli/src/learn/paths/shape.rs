@@ -2,6 +2,7 @@
 //!
 //! 1. Of names beside each other, two or more that look like ids become one `*`, and so do all where there are more names
 //!    than a rule may have paths. What their words and extensions have in common stays.
+//!    A single one that may be a secret becomes `*` too. First segments stay, unless wildcards are asked for.
 //! 2. A name that its sibling `*` stands for anyway, with the same methods, is left out.
 //! 3. While there are more patterns than a rule may have paths, the deepest folder with several becomes `**`.
 
@@ -16,8 +17,9 @@ use super::{Paths, segment};
 pub(in super::super) struct Limits {
     /// How many patterns an endpoint may have.
     pub(in super::super) patterns: usize,
-    /// Whether the first segment says whose the rest is, as a bucket does, and is always kept.
-    pub(in super::super) keeps_first: bool,
+    /// For how many first segments, which may say whose the rest is, as a bucket or a tenant does, one `*` is written; 0 for
+    /// none.
+    pub(in super::super) first_from: usize,
     /// Whether every path stays as it is.
     pub(in super::super) is_exact: bool,
 }
@@ -52,7 +54,7 @@ impl Shape {
         let mut shape = Self::generalised(paths, limits, least, true);
         shape.prune();
         while !limits.is_exact && shape.count() > limits.patterns {
-            let depth = shape.deepest_folder(0).filter(|depth| *depth > 0 || !limits.keeps_first);
+            let depth = shape.deepest_folder(0).filter(|depth| *depth > 0);
             let Some(depth) = depth else { break };
             // One after the other only where not all at that depth are needed: there may be many.
             let mut all = shape.clone();
@@ -76,10 +78,14 @@ impl Shape {
         let more: Vec<_> = paths.iter().filter_map(|paths| paths.more.as_deref()).collect();
         let varying: Vec<&str> = if !more.is_empty() {
             names.keys().copied().filter(|name| !name.is_empty()).collect()
-        } else if limits.is_exact || is_first && limits.keeps_first {
+        } else if limits.is_exact || is_first && limits.first_from == 0 {
             Vec::new()
         } else {
-            varying(names.keys().copied(), limits.patterns, least)
+            let (least, most) = match is_first {
+                true => (least.max(limits.first_from), limits.patterns.max(limits.first_from - 1)),
+                false => (least, limits.patterns),
+            };
+            varying(names.keys().copied(), most, least, !is_first)
         };
         let mut common: Option<segment::Common> = None;
         let mut add = |other: &segment::Common| match &mut common {
@@ -87,8 +93,10 @@ impl Shape {
             None => common = Some(other.clone()),
         };
         let mut one: Vec<&Paths> = Vec::new();
+        // What a single secret begins with is a part of it.
+        let is_one_secret = varying.len() == 1 && varying.iter().any(|name| segment::is_secret(name));
         for name in varying {
-            add(&segment::Common::of(name));
+            add(&segment::Common::of(if is_one_secret { "" } else { name }));
             one.extend(names.remove(name).unwrap_or_default());
         }
         for more in more {
@@ -250,17 +258,34 @@ impl Shape {
 }
 
 fn methods<'m>(methods: impl Iterator<Item = &'m Option<Method>>) -> Methods {
-    methods.map(|method| method.as_ref().map(ToString::to_string)).collect()
+    let mut methods: Methods = methods.map(|method| method.as_ref().map(ToString::to_string)).collect();
+    // Where some are known, a redirect of which none is had one of them: a rule with methods allows it.
+    if methods.len() > 1 {
+        methods.remove(&None);
+    }
+    methods
 }
 
 /// The names that are to become one pattern.
-fn varying<'n>(names: impl Iterator<Item = &'n str> + Clone, most: usize, least: usize) -> Vec<&'n str> {
+fn varying<'n>(
+    names: impl Iterator<Item = &'n str> + Clone,
+    most: usize,
+    least: usize,
+    hides_secrets: bool,
+) -> Vec<&'n str> {
     let named = names.filter(|name| !name.is_empty());
     if named.clone().count() > most {
         return named.collect();
     }
-    let ids: Vec<&str> = named.filter(|name| segment::is_id(name)).collect();
-    if ids.len() >= least { ids } else { Vec::new() }
+    let (ids, secrets): (Vec<&str>, Vec<&str>) = (
+        named.clone().filter(|name| segment::is_id(name) || segment::is_secret(name)).collect(),
+        named.filter(|name| segment::is_secret(name)).collect(),
+    );
+    match ids.len() >= least {
+        true => ids,
+        false if hides_secrets => secrets,
+        false => Vec::new(),
+    }
 }
 
 /// Whether a pattern of [`segment::Common`] matches a name.

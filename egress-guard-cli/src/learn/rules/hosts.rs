@@ -104,8 +104,13 @@ fn is_of_one_owner(parent: &str) -> bool {
         && !aws::is_of_aws(parent)
 }
 
+/// Whether names below a name are known to belong to many, so that its paths may too.
+pub(super) fn is_shared(host: &str) -> bool {
+    format!("*.{host}").parse::<HostPattern>().is_ok_and(|pattern| shared(&pattern).is_some())
+}
+
 fn likeness(uses: &[&Opened<'_>], reach: &Reach) -> Likeness {
-    let limits = Limits { patterns: reach.most_paths, keeps_first: false, is_exact: false };
+    let limits = Limits { patterns: reach.most_paths, first_from: 1, is_exact: false };
     let likeness = uses.iter().map(|(endpoint, uses, access)| {
         let patterns = Shape::with_ids(&uses.paths, limits).patterns();
         (endpoint.scheme, endpoint.port, access.clone(), patterns)

@@ -105,8 +105,77 @@ struct Suffix {
 fn suffix_of(name: &str) -> Suffix {
     let mut labels = Watched { labels: name.as_bytes().rsplit(|byte| *byte == b'.'), asked_for_more: false };
     let found = List.find(&mut labels);
-    Suffix { length: found.len, kind: found.typ, has_more_below: labels.asked_for_more }
+    let listed = Suffix { length: found.len, kind: found.typ, has_more_below: labels.asked_for_more };
+    let is_shared = SHARED.contains(&name) || SHARED_AT_ANY_DEPTH.iter().any(|suffix| is_or_is_below(name, suffix));
+    let is_above = || SHARED.iter().chain(SHARED_AT_ANY_DEPTH).any(|suffix| is_or_is_below(suffix, name));
+    match is_shared {
+        true => Suffix { length: name.len(), kind: Some(psl::Type::Private), ..listed },
+        false => Suffix { has_more_below: listed.has_more_below || is_above(), ..listed },
+    }
 }
+
+fn is_or_is_below(name: &str, suffix: &str) -> bool {
+    name.strip_suffix(suffix).is_some_and(|rest| rest.is_empty() || rest.ends_with('.'))
+}
+
+/// Where a service gives each customer a name directly below its own. The Public Suffix List has only those whose owners
+/// asked for it; some of these may be in later versions of it.
+const SHARED: &[&str] = &[
+    // Storage and databases.
+    "blob.core.windows.net",
+    "database.windows.net",
+    "dfs.core.windows.net",
+    "documents.azure.com",
+    "eu.r2.cloudflarestorage.com",
+    "file.core.windows.net",
+    "firebaseio.com",
+    "queue.core.windows.net",
+    "r2.cloudflarestorage.com",
+    "redis.cache.windows.net",
+    "search.windows.net",
+    "servicebus.windows.net",
+    "storage.googleapis.com",
+    "table.core.windows.net",
+    // Other services of clouds.
+    "azure-api.net",
+    "azurecr.io",
+    "cognitiveservices.azure.com",
+    "openai.azure.com",
+    "vault.azure.net",
+    // Software as a service.
+    "atlassian.net",
+    "auth0.com",
+    "my.salesforce.com",
+    "myshopify.com",
+    "okta.com",
+    "service-now.com",
+    "sharepoint.com",
+    "zendesk.com",
+    // Tunnels, and catchers of requests.
+    "loca.lt",
+    "m.pipedream.net",
+    "requestcatcher.com",
+    "trycloudflare.com",
+    "webhook.site",
+];
+
+/// The same where such names have further labels, as of a region, or of an address that they stand for.
+const SHARED_AT_ANY_DEPTH: &[&str] = &[
+    "aliyuncs.com",
+    "backblazeb2.com",
+    "burpcollaborator.net",
+    "nip.io",
+    "oast.fun",
+    "oast.live",
+    "oast.me",
+    "oast.online",
+    "oast.pro",
+    "oast.site",
+    "oastify.com",
+    "snowflakecomputing.com",
+    "sslip.io",
+    "wasabisys.com",
+];
 
 /// The labels of a name, from its end. The list asks for one more only where it has rules for it.
 struct Watched<I> {

@@ -3,16 +3,19 @@
 use std::env::VarError;
 use std::fmt;
 use std::str::FromStr;
+use std::sync::OnceLock;
 
 use data_encoding::{BASE64, BASE64_NOPAD, BASE64URL, BASE64URL_NOPAD, HEXLOWER_PERMISSIVE};
 use zeroize::Zeroizing;
 
-use super::ladder::Secret;
+use super::ladder::{Secret, leaving_no_keys};
+use super::link::LAST_CHAIN;
 
 /// A key for [`JsonLines::chained`](crate::audit::JsonLines::chained), of 32 bytes or more that nobody can guess.
 ///
 /// Whoever has it can make lines that hold, so what verifies a log keeps it where the function's own code does not
-/// reach. Nothing prints it, and its bytes are overwritten as soon as what is needed of them is derived.
+/// reach. Nothing prints it, and what is derived from it is overwritten when it has been used. The bytes that it is made
+/// from are the caller's, and so is what the caller leaves of them in memory.
 ///
 /// ```
 /// use egress_guard::{ChainKey, Guard, JsonLines, Policy};
@@ -25,6 +28,8 @@ use super::ladder::Secret;
 pub struct ChainKey {
     /// What the first chain of a sink begins with.
     root: Secret,
+    /// The same of all its chains, for what verifies many.
+    later: OnceLock<Vec<Secret>>,
 }
 
 impl ChainKey {
@@ -43,8 +48,8 @@ impl ChainKey {
         if bytes.iter().all(|byte| Some(byte) == bytes.first()) {
             return Err(InvalidChainKey(Kind::Uniform));
         }
-        let root = Secret::of(bytes, b"egress-guard audit chain 1").ok_or(InvalidChainKey(Kind::Short(0)))?;
-        Ok(Self { root })
+        let root = leaving_no_keys(|| Secret::of(bytes, b"egress-guard audit chain 1"));
+        Ok(Self { root: root.ok_or(InvalidChainKey(Kind::Short(0)))?, later: OnceLock::new() })
     }
 
     /// A key from the environment variable `EGRESS_GUARD_AUDIT_KEY`, in hex or base64.
@@ -67,8 +72,13 @@ impl ChainKey {
         self.root
     }
 
-    pub(super) fn root(&self) -> &Secret {
-        &self.root
+    /// What the chain with this number begins with.
+    pub(super) fn root_of(&self, number: u16) -> Option<&Secret> {
+        let all = || std::iter::successors(Some(self.root.next()), |root| Some(root.next())).take(LAST_CHAIN.into());
+        match number.checked_sub(1) {
+            None => Some(&self.root),
+            Some(later) => self.later.get_or_init(|| all().collect()).get(usize::from(later)),
+        }
     }
 }
 

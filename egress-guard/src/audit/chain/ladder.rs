@@ -10,9 +10,9 @@ use zeroize::Zeroizing;
 /// characters instead of 43.
 pub(super) const MAC_LEN: usize = 16;
 
-/// A key, overwritten when it is dropped.
+/// A key, overwritten when it is dropped; until then it stays where it is, as what is moved leaves a copy behind.
 #[derive(Clone, Default)]
-pub(super) struct Secret(Zeroizing<[u8; 32]>);
+pub(super) struct Secret(Box<Zeroizing<[u8; 32]>>);
 
 impl Secret {
     /// HMAC-SHA256 of a text under a key of any length.
@@ -41,6 +41,11 @@ impl Secret {
         mac
     }
 
+    #[cfg(test)]
+    pub(super) fn bytes(&self) -> &[u8; 32] {
+        &self.0
+    }
+
     /// Compared in constant time.
     pub(super) fn is_mac_of(&self, line: &[u8], mac: &[u8; MAC_LEN]) -> bool {
         self.hmac().chain_update(line).verify_truncated_left(mac).is_ok()
@@ -67,6 +72,22 @@ impl fmt::Debug for Secret {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("Secret")
     }
+}
+
+/// Does what needs keys, and overwrites what that leaves of them on the stack, which an idle thread would keep.
+pub(super) fn leaving_no_keys<T>(work: impl FnOnce() -> T) -> T {
+    /// So that all of it is below this frame, where the next call is too.
+    #[inline(never)]
+    fn below<T>(work: impl FnOnce() -> T) -> T {
+        work()
+    }
+    #[inline(never)]
+    fn overwrite_stack() {
+        std::hint::black_box([0_u8; 16 << 10]);
+    }
+    let done = below(work);
+    overwrite_stack();
+    done
 }
 
 /// The keys of the lines of one chain, each from the one before.
@@ -152,7 +173,7 @@ mod tests {
         for place in 0..66_000 {
             assert_eq!(ladder.place(), place);
             if place % 5021 == 0 || place % 4096 < 2 || place > 65_530 && place < 65_540 {
-                assert_eq!(*ladder.line().0, *key_at(&root, place).0, "{place}");
+                assert_eq!(*ladder.line().bytes(), *key_at(&root, place).bytes(), "{place}");
             }
             ladder.advance();
         }
@@ -170,7 +191,7 @@ mod tests {
             let after = [top.next(), middle.next(), lower.next()];
             let mut ladder = Ladder { after, line: key_at(&root, before), place: before };
             for place in before..before.saturating_add(3) {
-                assert_eq!(*ladder.line().0, *key_at(&root, place).0, "{place:x}");
+                assert_eq!(*ladder.line().bytes(), *key_at(&root, place).bytes(), "{place:x}");
                 assert_eq!(ladder.advance(), place != u32::MAX);
             }
         }
@@ -180,11 +201,12 @@ mod tests {
     fn no_key_that_is_kept_is_one_of_an_earlier_place() {
         let root = root();
         let mut ladder = Ladder::new(root.clone());
-        let mut used = vec![*root.0];
+        let mut used = vec![*root.bytes()];
         for _ in 0..600 {
-            used.push(*ladder.line().0);
+            used.push(*ladder.line().bytes());
             ladder.advance();
-            let kept = [ladder.after.each_ref().map(|key| *key.0).to_vec(), vec![*ladder.line().0]].concat();
+            let kept =
+                [ladder.after.each_ref().map(|key| *key.bytes()).to_vec(), vec![*ladder.line().bytes()]].concat();
             assert!(kept.iter().all(|key| !used.contains(key)));
         }
     }

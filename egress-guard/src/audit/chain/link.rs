@@ -2,7 +2,7 @@
 
 use data_encoding::BASE64URL_NOPAD;
 
-use super::ChainKey;
+use super::key::ChainKey;
 use super::ladder::{MAC_LEN, Secret, key_at, steps};
 
 /// What an audit line ends in that is part of a chain, as [`JsonLines::chained`](crate::JsonLines::chained) writes it.
@@ -13,7 +13,8 @@ pub struct Link<'a> {
     pub chain_id: &'a str,
     /// `chain_seq`: the place of the line in its chain, from 1.
     pub chain_seq: u32,
-    /// `chain_lost`: how many places before this one belong to lines that could not be written, or not whole.
+    /// `chain_lost`: how many places before this one belong to lines that could not be written, or not whole, as the
+    /// process says; who has taken it over may say so too.
     pub chain_lost: u32,
     /// What the MAC is of.
     sealed: &'a str,
@@ -99,8 +100,7 @@ impl Checker {
     #[must_use]
     pub fn new(key: &ChainKey, chain_id: &str) -> Option<Self> {
         let (number, _) = parts(chain_id)?;
-        let number_root = (0..number).fold(key.root().clone(), |root, _| root.next());
-        let root = root_of(&number_root, chain_id);
+        let root = root_of(key.root_of(number)?, chain_id);
         let first = key_at(&root, 0);
         Some(Self { chain_id: chain_id.into(), root, last: (0, first.clone()), block: (0, first) })
     }

@@ -4,7 +4,7 @@
 //! that stands before it; `docs/verify.md` describes both to the byte, and what they show. The types here are for tools
 //! that read such lines, as `egress-guard verify` does.
 
-mod key;
+pub(super) mod key;
 mod ladder;
 mod link;
 
@@ -12,8 +12,8 @@ use std::io::{self, Write};
 
 use data_encoding::BASE64URL_NOPAD;
 
-pub use key::{ChainKey, InvalidChainKey};
-use ladder::{Ladder, Secret};
+use key::ChainKey;
+use ladder::{Ladder, Secret, leaving_no_keys};
 use link::LAST_CHAIN;
 pub use link::{Checker, Link};
 
@@ -55,23 +55,28 @@ impl Chain {
         begins_guard: bool,
         write: impl FnOnce(&[u8]) -> io::Result<()>,
     ) -> io::Result<()> {
+        let is_last = leaving_no_keys(|| self.complete(&mut line, begins_guard))?;
+        let written = write(&line);
+        if is_last {
+            self.current = None;
+        } else if let Some(current) = self.current.as_mut().filter(|_| written.is_ok()) {
+            current.lost = 0;
+        }
+        written
+    }
+
+    /// Goes on to the next place; true if there is none.
+    fn complete(&mut self, line: &mut Vec<u8>, begins_guard: bool) -> io::Result<bool> {
         let begins = begins_guard && self.number <= LAST_CHAIN;
         let mut current = match self.current.take().filter(|_| !begins) {
             Some(current) => current,
             None => self.begin()?,
         };
-        current.complete(&mut line)?;
+        current.complete(line)?;
         let is_last = !current.ladder.advance();
         current.lost = current.lost.saturating_add(1);
-        let current = self.current.insert(current);
-        let written = write(&line);
-        if written.is_ok() {
-            current.lost = 0;
-        }
-        if is_last {
-            self.current = None;
-        }
-        written
+        self.current = Some(current);
+        Ok(is_last)
     }
 
     fn begin(&mut self) -> io::Result<Current> {
@@ -103,6 +108,10 @@ impl Current {
         writeln!(line, ",\"mac\":\"{mac}\"}}")
     }
 }
+
+#[cfg(test)]
+#[cfg(target_os = "linux")]
+mod memory_tests;
 
 #[cfg(test)]
 mod tests {
