@@ -96,7 +96,7 @@ impl Lint {
         }
         if !unreadable.is_empty() {
             let each = |(path, error): &(&Path, String)| {
-                format!("{} cannot be read: {error}", output::printable(&path.display().to_string()))
+                format!("{} cannot be read: {error}", crate::shown::shown(&path.display().to_string()))
             };
             return Err(unreadable.iter().map(each).collect::<Vec<_>>().join("\negress-guard: ").into());
         }

@@ -2,6 +2,7 @@
 
 use std::io::{self, Write};
 
+use indicatif::HumanCount;
 use serde::Serialize;
 use serde_json::Serializer;
 use serde_json::ser::Formatter;
@@ -42,9 +43,25 @@ pub(crate) fn is_printable(character: char) -> bool {
     character.escape_debug().len() == 1 || matches!(character, '"' | '\'' | '\\')
 }
 
+/// A number with a comma before every three digits.
+pub(crate) fn with_commas(number: u64) -> String {
+    HumanCount(number).to_string()
+}
+
+/// So many of them, as in `1 request` or `1,234 requests`.
+pub(crate) fn counted(number: u64, what: &str) -> String {
+    format!("{} {what}{}", with_commas(number), if number == 1 { "" } else { "s" })
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn numbers_are_as_people_write_them() {
+        let numbers = [0, 1, 999, 1000, 1_234_567].map(|number| counted(number, "request"));
+        assert_eq!(numbers, ["0 requests", "1 request", "999 requests", "1,000 requests", "1,234,567 requests"]);
+    }
 
     #[test]
     fn json_reads_back_as_it_was() {

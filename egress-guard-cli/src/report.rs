@@ -55,7 +55,7 @@ pub(crate) struct ReportArgs {
     /// Count only lines before a day or a time
     #[arg(long, value_name = "DATE", value_parser = parse_time)]
     until: Option<SystemTime>,
-    /// The rows of each table; what others come to is said below [default: 20 in text, all in JSON]
+    /// The rows of each table; what others come to is said below [default: 20 in text, 50 in HTML, all in JSON]
     #[arg(long, value_name = "ROWS")]
     top: Option<usize>,
 }

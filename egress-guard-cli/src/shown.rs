@@ -1,12 +1,14 @@
-//! Text from a policy or a URL, made fit to be read.
+//! Text from a policy, a log or a URL, made fit to be read.
+
+use crate::output::is_printable;
 
 /// The text with what could steer a terminal, or hide in it, escaped.
 pub(crate) fn shown(text: &str) -> String {
-    let escape = |character: char| match character {
-        '"' | '\'' | '\\' => character.to_string(),
-        other => other.escape_debug().to_string(),
-    };
-    text.chars().map(escape).collect()
+    let mut shown = String::with_capacity(text.len());
+    for character in text.chars() {
+        if is_printable(character) { shown.push(character) } else { shown.extend(character.escape_debug()) }
+    }
+    shown
 }
 
 /// The same, cut after so many characters.
@@ -37,5 +39,19 @@ mod tests {
             (shortened("\u{e9}\u{e9}\u{e9}", 2), shortened("\u{e9}\u{e9}", 2)),
             ("\u{e9}\u{e9}\u{2026}".into(), "\u{e9}\u{e9}".into())
         );
+    }
+
+    #[test]
+    fn what_steers_a_terminal_is_escaped() {
+        let cases = [
+            ("plain 'text' \"and\" \\ \u{fc}\u{1f600}", "plain 'text' \"and\" \\ \u{fc}\u{1f600}"),
+            ("\u{1b}[2J", "\\u{1b}[2J"),
+            ("\u{9b}2J\u{7f}\u{0}", "\\u{9b}2J\\u{7f}\\0"),
+            ("a\u{202e}b\u{200b}\u{feff}\u{2028}", "a\\u{202e}b\\u{200b}\\u{feff}\\u{2028}"),
+            ("a\nb\tc\r", "a\\nb\\tc\\r"),
+        ];
+        for (text, expected) in cases {
+            assert_eq!(shown(text), expected);
+        }
     }
 }

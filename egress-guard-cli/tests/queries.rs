@@ -242,10 +242,8 @@ fn forged_and_torn_lines_count_where_the_report_counts_them() {
         ("torn at its end", LINE[..LINE.len() - 1].to_owned(), false),
         ("torn in its middle", LINE[..LINE.len() / 2].to_owned(), false),
         ("torn at its beginning", LINE[20..].to_owned(), false),
-        ("two in one line", format!("{LINE}{LINE}"), false),
         ("with words behind", format!("{LINE} words"), false),
         ("with words before", format!("words {LINE}"), true),
-        ("with a brace before", format!("{{}} {LINE}"), false),
         ("in a list", format!("[{LINE}]"), false),
         ("in a text", serde_json::to_string(LINE).unwrap(), false),
         ("as part of another", format!("{{\"schema\":\"egress-guard/1\",\"line\":{LINE}}}"), false),
@@ -345,6 +343,20 @@ fn forged_and_torn_lines_count_where_the_report_counts_them() {
         assert_eq!(lines, u64::from(*is_counted), "{name}: {line}");
     }
     assert_same(&answers, &bucket.report(""));
+}
+
+/// Where an application's print and an audit line have come into one event.
+#[test]
+fn behind_another_object_the_report_alone_finds_lines() {
+    if log_tools().is_none() {
+        return;
+    }
+    for (event, found) in [(format!("{LINE}{LINE}"), 2), (format!("{{}} {LINE}"), 1), (format!("{{\"cut\": {LINE}"), 1)]
+    {
+        let bucket = Bucket::new().with("2026/11/23", "log", format!("{event}\n"));
+        assert_eq!(bucket.report("")["read"]["audit_lines"], found, "{event}");
+        assert_eq!(bucket.ask(&athena()).unwrap()["functions"], json!([]), "{event}");
+    }
 }
 
 #[test]

@@ -174,7 +174,7 @@ fn every_number_is_that_of_a_plain_count_in_whatever_format_the_log_is() {
 }
 
 /// An audit line with the keys that all have, and these.
-fn audit_line(environment: u64, seq: u64, event: &str, more: Value) -> String {
+fn audit_line(environment: u64, seq: u64, event: &str, more: &Value) -> String {
     let mut line = json!({
         "timestamp": format!("2026-11-23T10:45:{:02}.000Z", seq % 60), "event_type": event, "schema": "egress-guard/1",
         "environment_id": environment, "seq": seq, "policy_id": format!("policy-{environment}"), "mode": "enforce",
@@ -195,25 +195,25 @@ fn of_a_function_is_what_its_environments_do_outside_of_invocations_too() {
         json!({"action": "denied", "stage": "request", "host": "h.example", "port": 443, "reason": "host-not-allowed"});
     let asked = |environment: u64, seq, function: &str| {
         let more = json!({"action": "allowed", "stage": "request", "host": "a.example", "port": 443, "function_name": function});
-        audit_line(environment, seq, "egress_decision", more)
+        audit_line(environment, seq, "egress_decision", &more)
     };
     let posture = |environment: u64, variables: &str| {
         let more = json!({
             "suspicious_environment": variables, "rejected_policy_sha256": format!("rejected-{environment}"),
             "policy_sha256": format!("hash-{environment}"),
         });
-        audit_line(environment, 1, "egress_posture", more)
+        audit_line(environment, 1, "egress_posture", &more)
     };
     let file = log(&[
         posture(1, "HTTPS_PROXY"),
         posture(2, "SSL_CERT_FILE"),
         posture(3, "LD_PRELOAD"),
-        audit_line(1, 2, "egress_decision", denied.clone()),
-        audit_line(2, 2, "egress_decision", denied.clone()),
+        audit_line(1, 2, "egress_decision", &denied),
+        audit_line(2, 2, "egress_decision", &denied),
         asked(2, 3, "billing"),
         asked(1, 3, "orders"),
-        audit_line(1, 4, "egress_decision", denied.clone()),
-        audit_line(2, 4, "egress_decision", denied.clone()),
+        audit_line(1, 4, "egress_decision", &denied),
+        audit_line(2, 4, "egress_decision", &denied),
         asked(4, 1, "orders"),
     ]);
     let path = file.path().to_str().unwrap();

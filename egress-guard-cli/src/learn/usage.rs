@@ -7,6 +7,8 @@ use jiff::Timestamp;
 use jiff::civil::Date;
 use jiff::tz::TimeZone;
 
+pub(super) use crate::output::{counted, with_commas};
+
 /// More names are counted and not kept: they are for a comment.
 const NAMED: usize = 5;
 
@@ -65,24 +67,6 @@ impl Usage {
 
 fn day(time: Timestamp) -> Date {
     TimeZone::UTC.to_datetime(time).date()
-}
-
-/// The number with a comma before every three digits.
-pub(super) fn with_commas(number: u64) -> String {
-    let digits = number.to_string();
-    let mut out = String::new();
-    for (at, digit) in digits.chars().enumerate() {
-        if at > 0 && (digits.len() - at).is_multiple_of(3) {
-            out.push(',');
-        }
-        out.push(digit);
-    }
-    out
-}
-
-/// As `1 request`, `1,234 requests`.
-pub(super) fn counted(number: u64, what: &str) -> String {
-    format!("{} {what}{}", with_commas(number), if number == 1 { "" } else { "s" })
 }
 
 #[cfg(test)]

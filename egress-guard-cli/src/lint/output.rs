@@ -6,16 +6,6 @@ pub(crate) mod text;
 
 use super::code::Level;
 use super::finding::Finding;
-use crate::output::is_printable;
-
-/// Text from a policy, so that it cannot steer a terminal: what is not printable is escaped.
-pub(crate) fn printable(text: &str) -> String {
-    let mut printable = String::with_capacity(text.len());
-    for character in text.chars() {
-        if is_printable(character) { printable.push(character) } else { printable.extend(character.escape_debug()) }
-    }
-    printable
-}
 
 /// How many findings there are of a level.
 fn count<'f>(findings: impl Iterator<Item = &'f Finding>, level: Level) -> usize {
@@ -58,20 +48,6 @@ mod tests {
             sarif::print(&mut output, &reports, &[]).unwrap();
             let output = String::from_utf8(output).unwrap();
             prop_assert!(!output.contains(|c: char| c.is_control() && c != '\n'), "{output:?}");
-        }
-    }
-
-    #[test]
-    fn what_steers_a_terminal_is_escaped() {
-        let cases = [
-            ("plain 'text' \"and\" \\ \u{fc}\u{1f600}", "plain 'text' \"and\" \\ \u{fc}\u{1f600}"),
-            ("\u{1b}[2J", "\\u{1b}[2J"),
-            ("\u{9b}2J\u{7f}\u{0}", "\\u{9b}2J\\u{7f}\\0"),
-            ("a\u{202e}b\u{200b}\u{feff}\u{2028}", "a\\u{202e}b\\u{200b}\\u{feff}\\u{2028}"),
-            ("a\nb\tc\r", "a\\nb\\tc\\r"),
-        ];
-        for (text, expected) in cases {
-            assert_eq!(printable(text), expected);
         }
     }
 }

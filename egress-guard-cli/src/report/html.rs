@@ -2,6 +2,7 @@
 
 mod flows;
 mod glance;
+mod heads;
 mod ribbons;
 mod tables;
 mod timeline;

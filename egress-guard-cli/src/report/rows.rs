@@ -1,11 +1,10 @@
 //! How the rows of each table are added up and ordered.
 
-use indicatif::HumanCount;
-
 use super::model::{
     Counts, Denial, Destination, DroppedLevels, Function, Lines, NewDestination, Others, Outcome, Policy,
     RejectedPolicy, Row, Rule, Seen, SuspiciousEnvironment, Table, Time, Transfer,
 };
+use crate::output::{counted, with_commas};
 
 impl<R: Row> Table<R> {
     /// The first rows, and what all others come to.
@@ -34,7 +33,7 @@ impl Counts {
         let figures =
             [(requests, "requests"), (connections, "connections"), (would_deny, "would be denied"), (denied, "denied")];
         let figures = figures.into_iter().filter(|(number, _)| *number > 0);
-        figures.map(|(number, of)| format!("{} {of}", HumanCount(number))).collect::<Vec<_>>().join(", ")
+        figures.map(|(number, of)| format!("{} {of}", with_commas(number))).collect::<Vec<_>>().join(", ")
     }
 
     fn order(&self) -> [u64; 3] {
@@ -159,7 +158,7 @@ impl Row for Denial {
     }
 
     fn in_words(sum: &Count) -> String {
-        HumanCount(sum.count).to_string()
+        with_commas(sum.count)
     }
 
     fn group(&self) -> Option<&str> {
@@ -207,7 +206,7 @@ impl Row for Outcome {
     }
 
     fn in_words(sum: &Transfer) -> String {
-        HumanCount(sum.count).to_string()
+        with_commas(sum.count)
     }
 
     fn group(&self) -> Option<&str> {
@@ -240,7 +239,7 @@ macro_rules! count_lines {
             type Sum = Lines;
 
             fn in_words(sum: &Lines) -> String {
-                format!("{} lines", HumanCount(sum.lines))
+                counted(sum.lines, "line")
             }
 
             fn add_to(&self, sum: &mut Lines) {

@@ -6,9 +6,10 @@ mod tables;
 use std::io::{self, Write};
 
 use clap::builder::styling::{AnsiColor, Style};
-use indicatif::{DecimalBytes, HumanCount};
+use indicatif::DecimalBytes;
 
 use super::model::{Bucket, Counts, Function, NewDestination, Report, Table, Time};
+use crate::output::{counted, with_commas};
 use crate::shown::{shortened, shown};
 
 /// How wide a timeline may be.
@@ -50,16 +51,16 @@ impl Page<'_> {
                 output,
                 "no audit line {} {}",
                 if read.audit_lines > 0 { "is selected of" } else { "among" },
-                count(read.lines, "line")
+                counted(read.lines, "line")
             );
         };
-        let there = count(totals.destinations, "destination");
+        let there = counted(totals.destinations, "destination");
         writeln!(
             output,
             "{}, {}, {}: {} to {} UTC\n",
-            count(totals.functions, "function"),
+            counted(totals.functions, "function"),
             if destinations.exact { there } else { format!("at least {there}") },
-            count(totals.lines, "audit line"),
+            counted(totals.lines, "audit line"),
             moment(span.first),
             moment(span.last),
         )?;
@@ -96,7 +97,7 @@ impl Page<'_> {
         more: [Option<String>; 2],
     ) -> io::Result<()> {
         let more = more.into_iter().flatten().collect::<Vec<_>>().join("; ");
-        let line = format!("{style}{name:<12}{:>11}{style:#}  {more}", HumanCount(figure).to_string());
+        let line = format!("{style}{name:<12}{:>11}{style:#}  {more}", with_commas(figure));
         writeln!(output, "{}", line.trim_end())
     }
 
@@ -105,7 +106,7 @@ impl Page<'_> {
         let mut rows: Vec<_> = self.report.functions.rows.iter().filter(|row| of(&row.counts) > 0).collect();
         rows.sort_by_key(|row| std::cmp::Reverse(of(&row.counts)));
         let name =
-            |row: &&Function| format!("{} {}", tables::function(row.name.as_deref()), HumanCount(of(&row.counts)));
+            |row: &&Function| format!("{} {}", tables::function(row.name.as_deref()), with_commas(of(&row.counts)));
         some_of(rows.iter().map(name), rows.len())
     }
 
@@ -146,7 +147,7 @@ impl Page<'_> {
             let figures: Vec<u64> = timeline.buckets.chunks(together).map(|chunk| chunk.iter().map(of).sum()).collect();
             let most = figures.iter().copied().max().unwrap_or_default();
             if most > 0 {
-                writeln!(output, "  {name:<12}{style}{}{style:#}  at most {}", sparkline(&figures), HumanCount(most))?;
+                writeln!(output, "  {name:<12}{style}{}{style:#}  at most {}", sparkline(&figures), with_commas(most))?;
             }
         }
         Ok(())
@@ -161,7 +162,7 @@ fn some_of(names: impl Iterator<Item = String>, all: usize) -> Option<String> {
         return None;
     }
     if all > names.len() {
-        names.push(format!("{} more", HumanCount((all - names.len()) as u64)));
+        names.push(format!("{} more", with_commas((all - names.len()) as u64)));
     }
     Some(names.join(", "))
 }
@@ -185,10 +186,6 @@ fn known(text: Option<&str>) -> String {
     text.map(name).unwrap_or_default()
 }
 
-fn count(number: u64, of: &str) -> String {
-    format!("{} {of}{}", HumanCount(number), if number == 1 { "" } else { "s" })
-}
-
 /// To the second; the JSON has more.
 fn moment(time: Time) -> String {
     let text = time.to_string();
@@ -201,7 +198,7 @@ fn duration(seconds: i64) -> String {
         3600..86_400 => (seconds / 3600, "hour"),
         _ => (seconds / 86_400, "day"),
     };
-    count(number.unsigned_abs(), unit)
+    counted(number.unsigned_abs(), unit)
 }
 
 /// A bar for each figure, the highest for the greatest; a dot is none at all.

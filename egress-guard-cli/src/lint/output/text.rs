@@ -8,8 +8,9 @@ use super::super::Report;
 use super::super::code::Level;
 use super::super::finding::Finding;
 use super::super::source::Source;
-use super::{count, printable};
+use super::count;
 use crate::output::is_printable;
+use crate::shown::shown;
 
 /// Bytes of a line that are still worth showing: a file without line breaks says nothing to a reader.
 const LONG_LINE: usize = 1000;
@@ -30,10 +31,10 @@ fn group<'f>(source: &Source, finding: &Finding) -> Group<'f> {
         Level::Warning => Style::WARNING,
         Level::Note => Style::NOTE,
     };
-    let title = style.primary_title(printable(&finding.problem)).id(finding.code_name());
+    let title = style.primary_title(shown(&finding.problem)).id(finding.code_name());
     let mut group = Group::with_title(title);
     match finding.offset {
-        None => group = group.element(Origin::path(printable(&source.name()))),
+        None => group = group.element(Origin::path(shown(&source.name()))),
         Some(offset) => {
             let mut marks = vec![(offset, None)];
             marks.extend(finding.related.iter().map(|(offset, label)| (*offset, Some(label.clone()))));
@@ -45,13 +46,13 @@ fn group<'f>(source: &Source, finding: &Finding) -> Group<'f> {
             }
         }
     }
-    group.element(Style::HELP.message(printable(&finding.cure)))
+    group.element(Style::HELP.message(shown(&finding.cure)))
 }
 
 /// Values of one line, with their labels; the one without is what the finding is about.
 fn show<'f>(group: Group<'f>, source: &Source, marks: Vec<(usize, Option<String>)>) -> Group<'f> {
     let place = source.place(marks.first().map_or(0, |(offset, _)| *offset));
-    let (path, line) = (printable(&source.name()), source.line(place.line));
+    let (path, line) = (shown(&source.name()), source.line(place.line));
     if line.len() > LONG_LINE {
         return group.element(Origin::path(path).line(place.line).char_column(place.column));
     }

@@ -2,14 +2,15 @@
 
 use std::borrow::Borrow;
 
-use indicatif::{DecimalBytes, HumanCount};
+use indicatif::DecimalBytes;
 use jiff::Timestamp;
 
+use crate::output::with_commas;
 use crate::report::model::Time;
 
 /// A number, with commas.
 pub(super) fn count(number: impl Borrow<u64>) -> String {
-    HumanCount(*number.borrow()).to_string()
+    with_commas(*number.borrow())
 }
 
 /// A number of things.

@@ -2,9 +2,8 @@
 
 use std::io::{self, Write};
 
-use indicatif::HumanCount;
-
-use super::{LONGEST_NAME, Page, count, name};
+use super::{LONGEST_NAME, Page, name};
+use crate::output::{counted, with_commas};
 use crate::report::model::Report;
 use crate::shown::shortened;
 
@@ -17,7 +16,7 @@ impl Page<'_> {
             self.report;
         let mut notes = Vec::new();
         if totals.quarantined_environments > 0 {
-            let environments = count(totals.quarantined_environments, "environment");
+            let environments = counted(totals.quarantined_environments, "environment");
             notes.push(format!("{environments} in quarantine after a denial"));
         }
         let reporting = policies.rows.iter().filter(|row| row.mode == "report-only");
@@ -37,11 +36,11 @@ impl Page<'_> {
             format!("a function's log level drops lines of {levels}: what is counted of them is too low")
         });
         if read.lost_lines > 0 {
-            let environments = count(read.environments_with_loss, "environment");
-            notes.push(format!("{} lost, in {environments}", count(read.lost_lines, "line")));
+            let environments = counted(read.environments_with_loss, "environment");
+            notes.push(format!("{} lost, in {environments}", counted(read.lost_lines, "line")));
         }
         if read.repeated_lines > 0 {
-            let lines = count(read.repeated_lines, "line");
+            let lines = counted(read.repeated_lines, "line");
             notes.push(format!("{lines} with the number of another: a log that was read twice, or forged lines"));
         }
         if !read.environments_exact {
@@ -51,11 +50,11 @@ impl Page<'_> {
             );
         }
         if let Some(first) = &read.first_unreadable {
-            let lines = count(read.unreadable_lines, "line");
+            let lines = counted(read.unreadable_lines, "line");
             notes.push(format!("{lines} unreadable, the first {}: {}", first.place, shortened(&first.error, 120)));
         }
         if let Some(lines) = read.lines_of_unknown_function.filter(|lines| *lines > 0) {
-            let lines = count(lines, "line");
+            let lines = counted(lines, "line");
             notes.push(format!(
                 "{lines} left out that name no function, of environments that are not known to be of one"
             ));
@@ -75,6 +74,6 @@ fn add<'r, R: 'r>(notes: &mut Vec<String>, rows: impl Iterator<Item = &'r R>, in
     texts.truncate(MOST);
     notes.extend(texts);
     if more > 0 {
-        notes.push(format!("and {} more of these", HumanCount(more as u64)));
+        notes.push(format!("and {} more of these", with_commas(more as u64)));
     }
 }

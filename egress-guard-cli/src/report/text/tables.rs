@@ -4,9 +4,10 @@ use std::io::{self, Write};
 
 use clap::builder::styling::Style;
 use comfy_table::{CellAlignment, Table as Printed, presets};
-use indicatif::{DecimalBytes, HumanCount};
+use indicatif::DecimalBytes;
 
 use super::{Page, known, moment, name};
+use crate::output::with_commas;
 use crate::report::model::{Counts, Denial, Report, Row, Seen, Table};
 
 impl Page<'_> {
@@ -29,7 +30,7 @@ impl Page<'_> {
         self.table(output, "functions", self.bold, functions, &columns, |row| {
             let mut cells = vec![function(row.name.as_deref())];
             cells.extend(counts(&row.counts));
-            cells.push(figure(row.destinations));
+            cells.push(with_commas(row.destinations));
             cells.extend([row.bytes_sent, row.bytes_received].map(bytes));
             cells.extend(seen(&row.seen));
             cells
@@ -75,7 +76,7 @@ impl Page<'_> {
                 place(row.host.as_deref(), None),
                 known(row.outcome.as_deref()),
                 known(row.status_class.as_deref()),
-                figure(transfer.count),
+                with_commas(transfer.count),
                 bytes(transfer.bytes_sent),
                 bytes(transfer.bytes_received),
                 milliseconds(transfer.duration_ms / transfer.count.max(1) as f64),
@@ -85,7 +86,7 @@ impl Page<'_> {
         let columns = ["policy", "SHA-256", "mode", ">lines", "first seen", "last seen"];
         self.table(output, "policies", self.bold, policies, &columns, |row| {
             let hash = row.policy_sha256.as_deref().map_or("(built in code)".to_owned(), name);
-            let mut cells = vec![name(&row.policy_id), hash, name(&row.mode), figure(row.lines.lines)];
+            let mut cells = vec![name(&row.policy_id), hash, name(&row.mode), with_commas(row.lines.lines)];
             cells.extend(seen(&row.seen));
             cells
         })
@@ -95,7 +96,7 @@ impl Page<'_> {
         let columns = [">count", "function", "destination", "stage", "reason", "rule", "first seen", "last seen"];
         self.table(output, heading, style, table, &columns, |row| {
             let mut cells =
-                vec![figure(row.count), function(row.function.as_deref()), place(row.host.as_deref(), row.port)];
+                vec![with_commas(row.count), function(row.function.as_deref()), place(row.host.as_deref(), row.port)];
             cells.extend([&row.stage, &row.reason, &row.rule_id].map(|text| known(text.as_deref())));
             cells.extend(seen(&row.seen));
             cells
@@ -135,7 +136,7 @@ impl Page<'_> {
             }
         }
         match others {
-            Some(others) => writeln!(output, "  and {} more: {}", figure(others.rows), R::in_words(&others.sum)),
+            Some(others) => writeln!(output, "  and {} more: {}", with_commas(others.rows), R::in_words(&others.sum)),
             None => Ok(()),
         }
     }
@@ -153,15 +154,11 @@ pub(super) fn place(host: Option<&str>, port: Option<u16>) -> String {
 }
 
 fn counts(counts: &Counts) -> [String; 4] {
-    [counts.requests, counts.connections, counts.would_deny, counts.denied].map(figure)
+    [counts.requests, counts.connections, counts.would_deny, counts.denied].map(with_commas)
 }
 
 fn seen(seen: &Seen) -> [String; 2] {
     [moment(seen.first_seen), moment(seen.last_seen)]
-}
-
-fn figure(number: u64) -> String {
-    HumanCount(number).to_string()
 }
 
 fn bytes(number: u64) -> String {
@@ -169,5 +166,5 @@ fn bytes(number: u64) -> String {
 }
 
 fn milliseconds(number: f64) -> String {
-    if number < 10_000.0 { format!("{number:.0} ms") } else { format!("{} s", HumanCount((number / 1000.0) as u64)) }
+    if number < 10_000.0 { format!("{number:.0} ms") } else { format!("{} s", with_commas((number / 1000.0) as u64)) }
 }
