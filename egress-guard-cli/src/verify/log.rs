@@ -142,7 +142,7 @@ impl Log {
             (None, Err(_)) => match serde_json::from_str(entry.text) {
                 Ok(Claim { event_type: Some(claimed) }) if claimed.starts_with("egress_") => self.foreign.add(None, at),
                 Ok(_) => {}
-                Err(error) if error.is_eof() => self.torn.add(None, at),
+                Err(error) if error.is_eof() || is_cut_in_a_number(entry.text) => self.torn.add(None, at),
                 // Other readers may take a key that is there twice, or text behind the end.
                 Err(_) => self.foreign.add(None, at),
             },
@@ -247,6 +247,11 @@ impl Environment {
     }
 }
 
+/// Whether a text ends within a number, which `serde_json` does not take for an end too early if it passes the number over.
+fn is_cut_in_a_number(text: &str) -> bool {
+    serde_json::from_str::<Claim<'_>>(&format!("{text}0")).is_err_and(|error| error.is_eof())
+}
+
 #[cfg(test)]
 mod tests {
     use super::super::report::Report;
@@ -278,6 +283,29 @@ mod tests {
             let others: Vec<_> = report.findings.iter().filter(|finding| finding.of == Of::Others).collect();
             assert!(matches!(others[..], [finding] if finding.kind == kind && !finding.is_note), "{others:?}");
             assert!(others[0].message().starts_with(message), "{}", others[0].message());
+        }
+    }
+
+    #[test]
+    fn every_beginning_of_a_line_is_torn_and_what_follows_one_is_not() {
+        let line = r#"{"event_type":"egress_outcome","a":"\u00e9\"","b":[1.25,-1e-3,true,null],"duration_ms":10.5}"#;
+        let read = |text: &str| {
+            let mut log = Log::new(vec![]);
+            log.read(Entry { text, place: Place { file: "log", number: 1 }, is_behind_text: false });
+            (log.torn.count, log.foreign.count)
+        };
+        for end in 1..line.len() {
+            let beginning = line.get(..end).unwrap();
+            assert_eq!(read(beginning), (1, 0), "{beginning}");
+        }
+        for text in [
+            line.to_owned(),
+            format!("{line}1"),
+            format!("{line}."),
+            format!("{line}{{"),
+            line.replace("\"a\"", "\"event_type\""),
+        ] {
+            assert_eq!(read(&text), (0, 1), "{text}");
         }
     }
 }
