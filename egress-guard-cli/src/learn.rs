@@ -4,7 +4,6 @@ mod aws;
 mod base;
 mod learning;
 mod line;
-mod outside;
 mod paths;
 mod reading;
 mod rules;

@@ -4,6 +4,7 @@ mod audit_line;
 mod documents;
 mod entries;
 mod files;
+mod functions;
 mod lines;
 
 use std::error::Error;
@@ -15,6 +16,7 @@ use clap::Args;
 use flate2::bufread::MultiGzDecoder;
 
 pub(crate) use audit_line::{AuditLine, Text};
+pub(crate) use functions::Functions;
 
 use files::Progress;
 

@@ -2,7 +2,6 @@
 
 mod count;
 mod environments;
-mod held;
 mod html;
 mod in_force;
 mod model;

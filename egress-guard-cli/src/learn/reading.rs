@@ -6,10 +6,9 @@ use std::error::Error;
 use jiff::Timestamp;
 
 use super::line::{Asked, Event, Refused, destination, requested};
-use super::outside::{Outside, Waiting};
 use super::traffic::{Learnt, Moment, Traffic, Uses};
 use super::usage::{Usage, counted};
-use crate::logs::{AuditLine, Entry, LogArgs};
+use crate::logs::{AuditLine, Entry, Functions, LogArgs};
 use crate::shown::shortened;
 
 /// How many different things are told of what is not learnt; others are counted with the last.
@@ -35,17 +34,19 @@ pub(super) struct Read {
     pub(super) torn: u64,
     pub(super) first_torn: Option<String>,
     pub(super) goes_through_proxy: bool,
-    outside: Outside,
+    functions: Functions,
+    /// The policies that are learnt from, or nothing for all.
+    only_policies: Vec<String>,
 }
 
 impl Read {
     /// Reads the lines of some functions and policies, or of all.
     pub(super) fn logs(logs: &LogArgs, functions: &[String], policies: &[String]) -> Result<Self, Box<dyn Error>> {
-        let mut read = Self::default();
+        let mut read = Self::of(functions, policies);
         let mut seen = 0_u64;
         let tally = logs.read(|entry| {
             seen += 1;
-            read.entry(entry, functions, policies);
+            read.entry(entry);
             Ok(())
         })?;
         read.finish();
@@ -67,6 +68,10 @@ impl Read {
         Ok(read)
     }
 
+    pub(super) fn of(functions: &[String], policies: &[String]) -> Self {
+        Self { functions: Functions::new(functions), only_policies: policies.to_vec(), ..Self::default() }
+    }
+
     /// How often something was sent: requests, or where none are known, connections.
     pub(super) fn all(&self) -> (&Usage, &'static str) {
         if self.requests.count > 0 { (&self.requests, "request") } else { (&self.connections, "connection") }
@@ -74,12 +79,12 @@ impl Read {
 
     /// How many lines outside of an invocation are of a function that is not known.
     pub(super) fn outside(&self) -> u64 {
-        self.outside.left_out()
+        self.functions.unknown()
     }
 
-    pub(super) fn entry(&mut self, entry: Entry<'_>, functions: &[String], policies: &[String]) {
+    pub(super) fn entry(&mut self, entry: Entry<'_>) {
         match parsed(entry.text) {
-            Ok((line, at)) => self.choose(&line, at, entry, functions, policies),
+            Ok((line, at)) => self.choose(&line, at, &entry),
             Err(error) => {
                 self.torn += 1;
                 self.first_torn.get_or_insert_with(|| {
@@ -91,43 +96,22 @@ impl Read {
 
     /// Learns from a line if it is of one of these functions, by its own word or that of another line of its environment,
     /// and of one of these policies.
-    fn choose(
-        &mut self,
-        line: &AuditLine<'_>,
-        at: Timestamp,
-        entry: Entry<'_>,
-        functions: &[String],
-        policies: &[String],
-    ) {
-        let Entry { text, is_behind_text, .. } = entry;
-        let is_of_policy = policies.is_empty() || policies.iter().any(|name| *name == line.policy_id);
-        let is_wanted = match line.function_name.as_deref() {
-            _ if functions.is_empty() => Some(true),
-            Some(name) => {
-                let is_wanted = functions.iter().any(|wanted| wanted == name);
-                if !is_behind_text {
-                    self.catch_up(line.environment_id, is_wanted);
-                }
-                Some(is_wanted)
+    fn choose(&mut self, line: &AuditLine<'_>, at: Timestamp, entry: &Entry<'_>) {
+        // What was written before a line told whose the environment is.
+        for held in self.functions.learn(line, entry) {
+            if let Ok((line, at)) = parsed(&held.text) {
+                self.line(&line, at, held.is_behind_text);
             }
-            None => self.outside.is_wanted(line.environment_id),
-        };
-        match is_wanted {
-            _ if !is_of_policy => {}
-            Some(true) => self.line(line, at, is_behind_text),
+        }
+        if !self.only_policies.is_empty() && !self.only_policies.iter().any(|name| *name == line.policy_id) {
+            return;
+        }
+        match self.functions.has(line) {
+            Some(true) => self.line(line, at, entry.is_behind_text),
             Some(false) => {}
             None => {
                 let is_sent = line.event_type == "egress_decision" && line.action.as_deref() == Some("allowed");
-                self.outside.wait(line.environment_id, Waiting { text: text.into(), is_behind_text, is_sent });
-            }
-        }
-    }
-
-    /// Learns from the lines of an environment that came before its function was known.
-    fn catch_up(&mut self, environment: u64, is_wanted: bool) {
-        for waited in self.outside.knows(environment, is_wanted).into_iter().filter(|_| is_wanted) {
-            if let Ok((line, at)) = parsed(&waited.text) {
-                self.line(&line, at, waited.is_behind_text);
+                self.functions.hold(line, entry, is_sent);
             }
         }
     }

@@ -49,10 +49,10 @@ fn read(lines: &[impl AsRef<str>]) -> Read {
 }
 
 fn read_of(functions: &[String], lines: &[impl AsRef<str>]) -> Read {
-    let mut read = Read::default();
+    let mut read = Read::of(functions, &[]);
     for (number, line) in (1..).zip(lines) {
         let entry = Entry { text: line.as_ref(), place: Place { file: "log", number }, is_behind_text: false };
-        read.entry(entry, functions, &[]);
+        read.entry(entry);
     }
     read.finish();
     read
@@ -493,7 +493,7 @@ fn a_line_behind_other_text_is_told_and_not_learnt() {
     let lines = [line("GET https://a.example/"), line("CONNECTION https://b.example/"), line("GET https://c.example/")];
     for (number, text) in (1..).zip(&lines) {
         let place = Place { file: "log", number };
-        read.entry(Entry { text, place, is_behind_text: number < 3 }, &[], &[]);
+        read.entry(Entry { text, place, is_behind_text: number < 3 });
     }
     read.finish();
     let learning = Learning::of(&read, Base::of(EMPTY).unwrap(), 3, 4).unwrap();

@@ -2,8 +2,7 @@
 
 use std::collections::HashMap;
 
-use super::environments::{Environments, Of};
-use super::held::Held;
+use super::environments::Environments;
 use super::in_force::InForce;
 use super::model::{
     Counts, Denial, Destination, Filter, Function, NewDestination, Outcome, Read, Report, Rule, Seen, Span, Table,
@@ -11,7 +10,7 @@ use super::model::{
 };
 use super::table::{Counter, Key, owned};
 use super::timeline::Buckets;
-use crate::logs::{AuditLine, Entry, Tally};
+use crate::logs::{AuditLine, Entry, Functions, Tally};
 
 /// The rows of a table that whoever asks for ever new hosts can fill.
 const ROOM: usize = 50_000;
@@ -25,7 +24,7 @@ pub(super) struct Counting {
     span: Option<(Time, Time)>,
     totals: Totals,
     environments: Environments,
-    held: Held,
+    asked: Functions,
     timeline: Buckets,
     denials: Counter<Denial>,
     would_deny: Counter<Denial>,
@@ -45,12 +44,12 @@ impl Counting {
     pub(super) fn with_room(filter: Filter, room: usize) -> Self {
         let small = room.min(SMALL_ROOM);
         Self {
+            asked: Functions::new(&filter.functions),
             filter,
             read: Read::default(),
             span: None,
             totals: Totals::default(),
             environments: Environments::default(),
-            held: Held::default(),
             timeline: Buckets::new(),
             denials: Counter::new(room),
             would_deny: Counter::new(room),
@@ -69,8 +68,7 @@ impl Counting {
             Ok((time, line)) => {
                 self.read.audit_lines += 1;
                 self.environments.read(line.environment_id, line.seq);
-                self.release(&line);
-                self.line(&line, time, entry.text);
+                self.line(&line, time, entry);
             }
             Err(error) => {
                 self.read.unreadable_lines += 1;
@@ -80,46 +78,26 @@ impl Counting {
         }
     }
 
-    /// Counts what was held of an environment once a line tells that it is of a function that is asked for.
-    fn release(&mut self, line: &AuditLine<'_>) {
-        let functions = &self.filter.functions;
-        let Some(name) = line.function_name.as_deref().filter(|_| !functions.is_empty()) else { return };
-        let id = line.environment_id;
-        let is_wanted = functions.iter().any(|wanted| wanted == name);
-        self.environments.name(id, is_wanted);
-        let held = self.held.release(id);
-        if is_wanted {
-            for (text, (time, line)) in held.iter().filter_map(|text| Some((text, parse(text).ok()?))) {
-                self.line(&line, time, text);
+    fn line(&mut self, line: &AuditLine<'_>, time: Time, entry: &Entry<'_>) {
+        // What was written before a line told whose the environment is.
+        for held in self.asked.learn(line, entry) {
+            if let Ok((time, line)) = parse(&held.text) {
+                self.selected(&line, time);
             }
         }
-    }
-
-    fn line(&mut self, line: &AuditLine<'_>, time: Time, text: &str) {
         if !self.is_within(time) {
             return;
         }
-        match self.of(line) {
-            Of::Wanted => self.selected(line, time),
-            Of::Other => {}
-            Of::Unknown => self.held.hold(line.environment_id, text),
+        match self.asked.has(line) {
+            Some(true) => self.selected(line, time),
+            Some(false) => {}
+            None => self.asked.hold(line, entry, true),
         }
     }
 
     fn is_within(&self, time: Time) -> bool {
         let Filter { since, until, .. } = &self.filter;
         since.is_none_or(|since| time >= since) && until.is_none_or(|until| time < until)
-    }
-
-    /// Whose a line is: that of the function it names or, if it names none, of the one whose environment it is.
-    fn of(&self, line: &AuditLine<'_>) -> Of {
-        let functions = &self.filter.functions;
-        match line.function_name.as_deref() {
-            _ if functions.is_empty() => Of::Wanted,
-            Some(name) if functions.iter().any(|wanted| wanted == name) => Of::Wanted,
-            Some(_) => Of::Other,
-            None => self.environments.of(line.environment_id),
-        }
     }
 
     fn selected(&mut self, line: &AuditLine<'_>, time: Time) {
@@ -247,7 +225,7 @@ impl Counting {
         self.count_environments();
         self.read.lines = tally.lines;
         self.read.other_lines = tally.other;
-        self.read.lines_of_unknown_function = (!self.filter.functions.is_empty()).then_some(self.held.unknown);
+        self.read.lines_of_unknown_function = (!self.filter.functions.is_empty()).then_some(self.asked.unknown());
         self.totals.functions = self.functions.rows().filter(|row| row.name.is_some()).count() as u64;
         let top = self.filter.top;
         Report {

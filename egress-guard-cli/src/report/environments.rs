@@ -26,18 +26,8 @@ struct Environment {
     /// Nothing, if there was no room for them.
     numbers: Option<Numbers>,
     function: Option<u32>,
-    of: Of,
     is_selected: bool,
     is_quarantined: bool,
-}
-
-/// Whether an environment is one of the functions that are asked for: Lambda never gives one to another function.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Of {
-    Wanted,
-    Other,
-    /// No line has named a function yet.
-    Unknown,
 }
 
 /// How many there are.
@@ -70,24 +60,11 @@ impl Environments {
             }
         } else if self.known.len() < MOST {
             let numbers = Some(Numbers::of(seq));
-            let new =
-                Environment { numbers, function: None, of: Of::Unknown, is_selected: false, is_quarantined: false };
+            let new = Environment { numbers, function: None, is_selected: false, is_quarantined: false };
             self.known.insert(id, new);
         } else {
             self.were_too_many = true;
         }
-    }
-
-    /// Takes note that a line of it names a function.
-    pub(super) fn name(&mut self, id: u64, is_wanted: bool) {
-        if let Some(known) = self.known.get_mut(&id) {
-            known.of = if is_wanted || known.of == Of::Wanted { Of::Wanted } else { Of::Other };
-        }
-    }
-
-    /// Whose it is, as far as it has been read.
-    pub(super) fn of(&self, id: u64) -> Of {
-        self.known.get(&id).map_or(Of::Unknown, |known| known.of)
     }
 
     /// Takes note that a line of it is selected.
