@@ -2,33 +2,18 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, reason = "a test")]
 
-use std::io::{self, Write};
 use std::process::{Command, Stdio};
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 
 use bytes::Bytes;
 use egress_guard::{ChainKey, ClientOptions, Guard, JsonLines, MemorySink, OcsfLines, Policy, PolicyError, Rule};
-use egress_guard_tests::ValidatedAudit;
+use egress_guard_tests::{ValidatedAudit, Written};
 use http::{Method, Request, Response, Uri};
 use http_body_util::Full;
 use lambda_runtime::{Config, Context, Error, LambdaInvocation};
 use proptest::prelude::*;
 use serde_json::Value;
 use tower::{Layer, ServiceExt, service_fn};
-
-#[derive(Clone, Default)]
-struct Output(Arc<Mutex<Vec<u8>>>);
-
-impl Write for Output {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.0.lock().unwrap().extend_from_slice(bytes);
-        Ok(bytes.len())
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
-    }
-}
 
 /// A policy of many layers with the longest names, and with this text wherever it is taken.
 fn policy(text: &str) -> Policy {
@@ -88,8 +73,8 @@ fn requests(text: &str) -> Vec<Request<Full<Bytes>>> {
 /// Puts a text wherever one is taken, and holds every line against what is promised.
 async fn everywhere(text: &str) {
     let (output, chained, events, records) =
-        (Output::default(), Output::default(), Output::default(), MemorySink::new());
-    let lines = |output: &Output| JsonLines::new(output.clone()).with_metrics();
+        (Written::default(), Written::default(), Written::default(), MemorySink::new());
+    let lines = |output: &Written| JsonLines::new(output.clone()).with_metrics();
     let key = ChainKey::from_bytes(b"a key of the tests, and no secret").unwrap();
     let lines = (lines(&output), lines(&chained).chained(key));
     let guard = Guard::new(policy(text), ((lines, OcsfLines::new(events.clone())), records.clone()));
@@ -116,25 +101,23 @@ async fn everywhere(text: &str) {
     let records = records.lines();
     assert!(records.len() >= 15, "{records:#?}");
     for output in [output, chained] {
-        for line in output.lines(records.len()) {
+        for line in lines_of(&output, records.len()) {
             ValidatedAudit::validate(&is_as_promised(&line));
         }
     }
     let is_activity =
         |record: &&Value| record["event_type"] != "egress_posture" && record["event_type"] != "egress_summary";
-    for event in events.lines(records.iter().filter(is_activity).count()) {
+    for event in lines_of(&events, records.iter().filter(is_activity).count()) {
         assert!(is_as_promised(&event)["class_uid"].is_u64());
     }
 }
 
-impl Output {
-    /// As many lines as records.
-    fn lines(&self, records: usize) -> Vec<String> {
-        let text = String::from_utf8(self.0.lock().unwrap().clone()).unwrap();
-        assert!(text.ends_with('\n'));
-        assert_eq!(text.matches('\n').count(), records, "{text}");
-        text.split_terminator('\n').map(str::to_owned).collect()
-    }
+/// As many lines as records.
+fn lines_of(written: &Written, records: usize) -> Vec<String> {
+    let text = written.text();
+    assert!(text.ends_with('\n'));
+    assert_eq!(text.matches('\n').count(), records, "{text}");
+    text.split_terminator('\n').map(str::to_owned).collect()
 }
 
 fn is_as_promised(line: &str) -> Value {

@@ -5,10 +5,10 @@
 
 use std::collections::{BTreeSet, HashMap};
 use std::fs;
-use std::io::{self, Write};
+use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 use std::time::Duration;
 
 use aws_config::{BehaviorVersion, Region};
@@ -16,7 +16,7 @@ use aws_sdk_dynamodb::config::Credentials;
 use aws_sdk_dynamodb::types::AttributeValue;
 use bytes::Bytes;
 use egress_guard::{AUDIT_SCHEMA, ClientOptions, Guard, JsonLines, OcsfLines, Policy, PolicySource, Rule};
-use egress_guard_tests::{Names, Proxy, RuntimeApi, Server, ValidatedAudit, dynamodb, log_tools};
+use egress_guard_tests::{Names, Proxy, RuntimeApi, Server, ValidatedAudit, Written, dynamodb, log_tools};
 use http::{Method, Request};
 use http_body_util::Full;
 use hyper_util::client::legacy::Client as HyperClient;
@@ -53,7 +53,7 @@ impl Recorded {
                 a_proxy(&recorder).await;
                 other_policies(&recorder).await;
                 invocations(&recorder).await;
-                let text = String::from_utf8(recorder.lines.0.lock().unwrap().clone()).unwrap();
+                let text = recorder.lines.text();
                 let lines: Vec<String> = text.lines().map(str::to_owned).collect();
                 let events = lines.iter().map(|line| serde_json::from_str(line).unwrap()).collect();
                 Self { audit: recorder.audit.lines(), lines, events }
@@ -78,26 +78,12 @@ impl Recorded {
 #[derive(Clone, Default)]
 struct Recorder {
     audit: ValidatedAudit,
-    lines: Lines,
+    lines: Written,
 }
 
 impl Recorder {
     fn guard(&self, policy: Policy) -> Guard {
         Guard::new(policy, (self.audit.clone(), OcsfLines::new(self.lines.clone())))
-    }
-}
-
-#[derive(Clone, Default)]
-struct Lines(Arc<Mutex<Vec<u8>>>);
-
-impl Write for Lines {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.0.lock().unwrap().extend_from_slice(bytes);
-        Ok(bytes.len())
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
     }
 }
 

@@ -1,7 +1,7 @@
 //! An audit sink that holds every line against the published schema.
 
-use std::io;
-use std::sync::LazyLock;
+use std::io::{self, Write};
+use std::sync::{Arc, LazyLock, Mutex};
 
 use egress_guard::{AUDIT_SCHEMA, AuditRecord, AuditSink, MemorySink};
 use jsonschema::Validator;
@@ -72,5 +72,32 @@ impl ValidatedAudit {
 impl AuditSink for ValidatedAudit {
     fn record(&self, record: &AuditRecord<'_>) -> io::Result<()> {
         self.lines.record(record)
+    }
+}
+
+/// A writer that keeps what was written.
+#[derive(Clone, Debug, Default)]
+pub struct Written(Arc<Mutex<Vec<u8>>>);
+
+impl Written {
+    /// All that was written.
+    ///
+    /// # Panics
+    ///
+    /// When it is not UTF-8.
+    #[must_use]
+    pub fn text(&self) -> String {
+        String::from_utf8(self.0.lock().unwrap().clone()).unwrap()
+    }
+}
+
+impl Write for Written {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0.lock().unwrap().extend_from_slice(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
     }
 }

@@ -26,7 +26,7 @@ mod service;
 mod tls;
 
 pub use appconfig::AppConfigExtension;
-pub use audit::ValidatedAudit;
+pub use audit::{ValidatedAudit, Written};
 pub use dynamodb::dynamodb;
 pub use function::Function;
 pub use log_tools::log_tools;
@@ -57,6 +57,7 @@ struct Delivery;
 #[cfg(doctest)]
 #[doc = include_str!("../../docs/verify.md")]
 struct Verify;
+
 /// The code of the page on OCSF, likewise.
 #[cfg(doctest)]
 #[doc = include_str!("../../docs/ocsf.md")]

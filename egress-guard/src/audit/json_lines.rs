@@ -144,15 +144,15 @@ impl<W> fmt::Debug for JsonLines<W> {
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use std::sync::{Arc, Mutex};
 
     use super::*;
     use crate::{Guard, Policy};
 
-    /// Counts the calls that a line takes.
+    /// Keeps the calls that a line takes.
     #[derive(Clone, Default)]
-    struct Writes(Arc<Mutex<Vec<Vec<u8>>>>);
+    pub(in crate::audit) struct Writes(pub(in crate::audit) Arc<Mutex<Vec<Vec<u8>>>>);
 
     impl Write for Writes {
         fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {

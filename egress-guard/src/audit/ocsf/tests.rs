@@ -2,7 +2,7 @@
 
 use std::collections::HashSet;
 use std::net::IpAddr;
-use std::sync::{Arc, LazyLock, Mutex};
+use std::sync::LazyLock;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use jsonschema::Validator;
@@ -10,6 +10,7 @@ use proptest::prelude::*;
 use serde_json::{Value, json};
 
 use super::*;
+use crate::audit::json_lines::tests::Writes;
 use crate::audit::{AuditEvent, Context, LineNumber};
 use crate::destination::Host;
 use crate::policy::Policy;
@@ -312,21 +313,6 @@ fn the_longest_texts_of_all_leave_a_line_that_fits() {
         assert_eq!(event["metadata"]["is_truncated"], true);
         let is_whole = event["metadata"]["correlation_uid"] == *identity;
         assert_eq!(is_whole, letter == "x", "{event:#}");
-    }
-}
-
-/// The parts of a writer's calls.
-#[derive(Clone, Default)]
-struct Writes(Arc<Mutex<Vec<Vec<u8>>>>);
-
-impl Write for Writes {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.0.lock().unwrap().push(bytes.to_vec());
-        Ok(bytes.len())
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
     }
 }
 
