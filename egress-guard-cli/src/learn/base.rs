@@ -7,7 +7,7 @@ use std::time::SystemTime;
 
 use egress_guard::draft::{HostPattern, PolicyDraft, RuleDraft};
 use egress_guard::{Decision, Policy, Reason, Request, RuleId};
-use toml_edit::{Array, ArrayOfTables, DocumentMut, Item, Table, Value};
+use toml_edit::{Array, ArrayOfTables, DocumentMut, Item, RawString, Table, Value};
 
 use super::paths::may_hold_a_secret;
 use super::rules::{Access, Rule};
@@ -122,15 +122,13 @@ impl Base {
     pub(super) fn with(&self, rules: &[Rule]) -> Result<Grown, Box<dyn Error>> {
         let (mut document, mut ids, mut added) = (self.document.clone(), self.ids.clone(), Vec::new());
         if !rules.is_empty() {
-            if document.get("allow").is_some_and(is_empty) {
-                document.remove("allow");
-            }
+            let mut comments = take_empty(&mut document);
             let allow = document.entry("allow").or_insert_with(|| Item::ArrayOfTables(ArrayOfTables::new()));
             let allow = allow.as_array_of_tables_mut().ok_or("`allow` is no list of [[allow]]")?;
             for rule in rules {
                 let id = write::free_id(rule, &ids);
                 let mut table = write::table(rule, &id);
-                table.decor_mut().set_prefix("\n");
+                table.decor_mut().set_prefix(format!("\n{}", std::mem::take(&mut comments)));
                 allow.push(table);
                 ids.insert(id.clone());
                 added.push(id);
@@ -154,6 +152,19 @@ pub(super) fn denial<'p>(policy: &'p Policy, learnt: &Learnt, now: SystemTime) -
 /// Whether it is `allow = []`, which says no more than nothing.
 fn is_empty(allow: &Item) -> bool {
     allow.as_array().is_some_and(Array::is_empty)
+}
+
+/// Takes out an `allow = []`, and hands out the comments above, in and behind it.
+fn take_empty(document: &mut DocumentMut) -> String {
+    if !document.get("allow").is_some_and(is_empty) {
+        return String::new();
+    }
+    let Some((key, item)) = document.remove_entry("allow") else { return String::new() };
+    let inside = item.as_array().map(Array::trailing);
+    let behind = item.as_value().and_then(|value| value.decor().suffix());
+    let texts = [key.leaf_decor().prefix(), inside, behind].into_iter().flatten().filter_map(RawString::as_str);
+    let comments = texts.flat_map(str::lines).map(str::trim).filter(|line| !line.is_empty());
+    comments.map(|comment| format!("{comment}\n")).collect()
 }
 
 impl Grown {

@@ -696,7 +696,7 @@ fn what_is_missing_is_added_and_all_else_stays_as_it_was() {
 }
 
 #[test]
-fn newlines_and_a_byte_order_mark_stay_and_an_empty_list_is_none() {
+fn newlines_and_a_byte_order_mark_stay() {
     let lines = [line("GET https://new.example/")];
     let plain = learn(&lines, MINE).1.policy;
     for (name, change) in [
@@ -708,12 +708,18 @@ fn newlines_and_a_byte_order_mark_stay_and_an_empty_list_is_none() {
         assert_eq!(learning.policy, change(&plain), "{name}");
         assert_eq!(learn(&lines, &learning.policy).1.policy, learning.policy, "{name}, merged twice");
     }
-    let folder = tempfile::tempdir().unwrap();
-    let file = folder.path().join("policy.toml");
-    fs::write(&file, format!("{EMPTY}allow = []\n")).unwrap();
-    let read = read(&lines);
-    let learning = Learning::of(&read, Base::read(&file).unwrap(), 3, 4).unwrap();
+}
+
+#[test]
+fn an_empty_list_gives_way_to_the_first_rule_which_has_its_comments() {
+    let lines = [line("GET https://new.example/")];
+    let empty = "# what orders may call\nallow = [\n  # ask the platform's team\n] # nothing yet\n";
+    let (_, learning) = learn(&lines, &format!("{EMPTY}{empty}owner = \"shop\"\n"));
+    let comments = "\n# what orders may call\n# ask the platform's team\n# nothing yet\n# ";
+    assert!(learning.policy.contains(comments) && !learning.policy.contains("allow = "), "{}", learning.policy);
+    assert!(learning.policy.starts_with(&format!("{EMPTY}owner = \"shop\"\n")), "{}", learning.policy);
     assert_eq!(rules_of(&learning.policy), ["GET new.example /"]);
+    assert_eq!(rules_of(&learn(&lines, &format!("{EMPTY}allow = []")).1.policy), ["GET new.example /"]);
 }
 
 #[test]
